@@ -1,0 +1,75 @@
+"""User-Defined-Program: a model, its loss, its optimizer and its metrics, as four functions. This file does not import Paddle; the functions do."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from fl_core.errors import InputError, did_you_mean
+from fl_core.job import Job
+from fl_core.types import Examples
+
+if TYPE_CHECKING:
+    import paddle
+
+Batch = tuple[Any, Any]
+Direction = Literal["higher", "lower"]
+KNOWN_DIRECTIONS: Mapping[str, Direction] = {
+    "loss": "lower", "error": "lower", "perplexity": "lower", "mse": "lower", "mae": "lower",
+    "accuracy": "higher", "auc": "higher", "recall": "higher", "precision": "higher", "f1": "higher", "mrr": "higher", "r2": "higher",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is trained. A batch is (x, y), two tensors with equal first dimensions.
+
+    model      () -> paddle.nn.Layer                          built once a process; buffers such as batch-norm statistics take part
+    loss       (net, (x, y)) -> scalar tensor                 the mean over the batch
+    optimizer  (parameters) -> paddle.optimizer.Optimizer     used where the job names none
+    metrics    (net, (x, y)) -> {name: scalar}                means over the batch; evaluation weighs batches by their examples
+    better     {name: "higher" | "lower"}                     for metrics whose name does not tell
+    batches    (examples, work, random) -> iterator of (x, y) where the usual shuffled slices will not do (sessions, pairs)
+    """
+
+    model: Callable[[], "paddle.nn.Layer"]
+    loss: Callable[[Any, Batch], Any]
+    optimizer: Callable[[Sequence[Any]], Any] | None = None
+    metrics: Callable[[Any, Batch], Mapping[str, Any]] | None = None
+    better: Mapping[str, Direction] = field(default_factory=dict)
+    batches: Callable[[Examples, Any, np.random.Generator], Iterator[tuple[np.ndarray, np.ndarray]]] | None = None
+
+    def direction(self, metric: str) -> Direction:
+        """Whether more or less of a metric is better; InputError where nobody said."""
+        direction = self.better.get(metric) or direction_of(metric)
+        if direction is None:
+            raise InputError(f"Nobody said whether '{metric}' is better higher or lower; add it to the program's `better`.")
+        return direction
+
+
+def direction_of(metric: str) -> Direction | None:
+    """The direction that a metric's name tells, such as `accuracy` or `recall_at_20`."""
+    return next((d for name, d in KNOWN_DIRECTIONS.items() if metric == name or metric.startswith(f"{name}_") or metric.endswith(f"_{name}")), None)
+
+
+def load_program(job: Job) -> Program:
+    """The job's program; a function that returns one is called with the program's options."""
+    found = job.resolve("program", job.program.name)
+    if not isinstance(found, Program):
+        found = job.build("program", job.program)
+    elif job.program.options:
+        option = min(job.program.options)
+        raise InputError(f"program.{option} is not an option of '{job.program.name}'; it is a ready Program that takes none.")
+    if not isinstance(found, Program):
+        raise InputError(f"'{job.program.name}' gives {type(found).__name__}; a program is an fl_core.program.Program.")
+    for part in ("model", "loss"):
+        if not callable(getattr(found, part)):
+            raise InputError(f"The program '{job.program.name}' has no {part}; it is a function of the program.")
+    return found
+
+
+def check_metric(name: str, known: Mapping[str, Any]) -> None:
+    """InputError where the program does not measure what the job asks for."""
+    if name not in known:
+        raise InputError(f"The job waits for '{name}', which the program does not measure; {did_you_mean(name, known)}")

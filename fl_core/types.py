@@ -1,0 +1,157 @@
+"""The nouns that pass between the roles: weights, states, updates, examples."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+
+Weights = Mapping[str, np.ndarray]
+Form = Literal["sum", "list", "masked"]
+NOTHING: Weights = {}
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Examples of one client or one set: x and y have equal first dimensions; row i of y is the label of row i of x."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, rows: np.ndarray | slice) -> "Examples":
+        return Examples(self.x[rows], self.y[rows])
+
+
+@dataclass(frozen=True)
+class CentralData:
+    """One set that a partition deals out: a training half, a test half, and named columns (one value a training row) to deal by."""
+
+    train: Examples
+    test: Examples | None = None
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FederatedData:
+    """Examples that lie with their clients: names in sorted order, their sizes in the same order, and a function that opens one client's examples."""
+
+    clients: Sequence[str]
+    sizes: Sequence[int]
+    open: Callable[[str], Examples]
+    test: Callable[[], Examples | None] = lambda: None
+
+
+@dataclass(frozen=True)
+class RoundState:
+    """What a round starts from: the round's number, the weights, and the server's memory (momentum, control variates, …)."""
+
+    round: int
+    weights: Weights
+    memory: Weights = field(default_factory=dict)
+
+    def next(self, weights: Weights | None = None, memory: Weights | None = None) -> "RoundState":
+        """The state of the next round; what is not given stays as it is. Weights keep the dtypes of this state's."""
+        if weights is None:
+            weights = self.weights
+        cast = {name: np.asarray(value).astype(self.weights[name].dtype, copy=False) for name, value in weights.items()}
+        return RoundState(self.round + 1, cast, self.memory if memory is None else memory)
+
+
+@dataclass(frozen=True)
+class ClientUpdate:
+    """What one client gives back: how far each weight moved, how much that counts, and figures of its training."""
+
+    move: Weights
+    weight: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelUpdate:
+    """What the replies of one exchange amount to.
+
+    Form `sum`: `total` holds exact int64 sums of move * weight and `weight` the exact sum of the weights, in the same unit, so that any order
+    and grouping of clients gives the same bits. Form `list`: `moves` and `weights` keep the clients apart, in sorted order of their names.
+    """
+
+    form: Form
+    clients: tuple[str, ...]
+    total: Weights = field(default_factory=dict)
+    weight: int = 0
+    moves: Mapping[str, Weights] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def mean(self) -> Weights:
+        """The weighted mean of the moves, float64; of form `sum`, the one division that the exact sums ever see."""
+        if self.form == "list":
+            whole = sum(self.weights.values())
+            shares = {client: self.weights[client] / whole for client in self.clients}
+            names = self.moves[self.clients[0]]
+            return {
+                name: sum((self.moves[c][name].astype(np.float64) * shares[c] for c in self.clients), np.float64(0))
+                for name in names
+            }
+        return {name: total.astype(np.float64) / self.weight for name, total in self.total.items()}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A worker's part of one round: clients that are trained, tried again and left out one by one."""
+
+    round: int
+    exchange: str
+    worker: str
+    part: int
+    clients: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LocalWork:
+    """How much a client trains: whole epochs, or exactly `steps` batches where given; a last, smaller batch of an epoch counts as one."""
+
+    epochs: int = 1
+    steps: int | None = None
+    batch_size: int = 10
+    shuffle: bool = True
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What is added to each gradient before the optimizer sees it: `pull * (weights - towards) + shift`.
+
+    One shape serves FedProx (pull and towards), SCAFFOLD (shift), FedDyn (all three) and Ditto. Names absent from `towards` or `shift` are left alone.
+    """
+
+    pull: float = 0.0
+    towards: Weights = field(default_factory=dict)
+    shift: Weights = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What local training gave: the move (weights after minus before), examples held, steps done, and mean figures over the steps."""
+
+    move: Weights
+    examples: int
+    steps: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Fit(Protocol):
+    """Trains one client's model from the given weights; the same arguments give the same bits."""
+
+    def __call__(self, weights: Weights, work: LocalWork, correction: Correction | None = None) -> Trained: ...
+
+
+@dataclass(frozen=True)
+class Client:
+    """What a strategy sees of a client while it takes part: its name, how many examples it holds, its local learning rate, and how to train it."""
+
+    name: str
+    examples: int
+    fit: Fit
+    learning_rate: float = 0.0
+    trainable: frozenset[str] = frozenset()
