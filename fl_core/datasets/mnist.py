@@ -1,0 +1,48 @@
+"""MNIST, or any set in the same four IDX files (Fashion-MNIST, KMNIST), from a folder."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from fl_core.datasets._idx import Kind, read_idx
+from fl_core.errors import InputError
+from fl_core.types import CentralData, Examples
+
+_WRITER = 2
+
+
+def mnist(path: Path, shape: Literal["flat", "image"] = "flat") -> CentralData:
+    """x (N, 784) or, of shape `image`, (N, 1, 28, 28), float32 from 0 to 1; y (N,) int64; columns `label` and, with QMNIST's labels, `writer`.
+
+    The folder holds {train,t10k}-images-idx3-ubyte and {train,t10k}-labels-idx1-ubyte, each plain or .gz; where qmnist-train-labels-idx2-int lies
+    with them, it says who wrote each digit (Yadav and Bottou 2019, https://arxiv.org/abs/1905.10498).
+    """
+    train = _examples(path, "train", shape)
+    columns = {"label": train.y}
+    if (extended := _find(path, "qmnist-train-labels-idx2-int")).exists():
+        columns["writer"] = _matching(extended, "extended labels", len(train))[:, _WRITER].astype(np.int64)
+    return CentralData(train, _examples(path, "t10k", shape), columns)
+
+
+def _examples(folder: Path, half: str, shape: str) -> Examples:
+    images = read_idx(_find(folder, f"{half}-images-idx3-ubyte"), "images")
+    labels = _matching(_find(folder, f"{half}-labels-idx1-ubyte"), "labels", len(images))
+    count, height, width = images.shape
+    x = images.reshape((count, 1, height, width) if shape == "image" else (count, height * width)).astype(np.float32)
+    x /= 255
+    return Examples(x, labels.astype(np.int64))
+
+
+def _matching(path: Path, kind: Kind, count: int) -> np.ndarray:
+    """The labels in the file, one an image."""
+    labels = read_idx(path, kind)
+    if len(labels) != count:
+        raise InputError(f"'{path}' holds {len(labels)} labels for {count} images; take both files from one set.")
+    return labels
+
+
+def _find(folder: Path, name: str) -> Path:
+    """The file, unpacked or, where there is none, packed."""
+    plain = folder / name
+    return plain if plain.exists() else folder / f"{name}.gz"

@@ -1,0 +1,60 @@
+"""Names of many clients that are worked out when asked for, so that a million of them cost nothing."""
+
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+
+class NumberedNames(Sequence[str]):
+    """`client-0`, `client-1`, … with zeros in front, so that the order of the names is the order of the numbers.
+
+    A class, because it stands in for a list of names; length, item, slice, `in` and `index` take the same time for 10 names and for 10 million.
+
+    >>> names = NumberedNames(1_000_000)
+    >>> names[7], names.index("client-000007"), "client-7" in names
+    ('client-000007', 7, False)
+    """
+
+    def __init__(self, count: int, prefix: str = "client-") -> None:
+        self._prefix = prefix
+        self._width = len(str(max(count - 1, 0)))
+        self._numbers = range(count)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> "NumberedNames": ...
+    def __getitem__(self, at: int | slice) -> "str | NumberedNames":
+        if isinstance(at, slice):
+            part = NumberedNames(0, self._prefix)
+            part._width, part._numbers = self._width, self._numbers[at]
+            return part
+        return self._name(self._numbers[at])
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self._name, self._numbers)
+
+    def __contains__(self, name: object) -> bool:
+        return self._number(name) is not None
+
+    def index(self, name: str, start: int = 0, stop: int | None = None) -> int:
+        number = self._number(name)
+        if number is None or (position := self._numbers.index(number)) not in range(len(self))[start:stop]:
+            raise ValueError(f"{name!r} is none of the {len(self)} names.")
+        return position
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} names, {self[0]} to {self[-1]}>" if self else "<0 names>"
+
+    def _name(self, number: int) -> str:
+        return f"{self._prefix}{number:0{self._width}d}"
+
+    def _number(self, name: object) -> int | None:
+        """The number in a name, None for any other word."""
+        if not isinstance(name, str) or not name.startswith(self._prefix):
+            return None
+        digits = name[len(self._prefix) :]
+        fits = len(digits) == self._width and digits.isascii() and digits.isdigit()
+        return int(digits) if fits and int(digits) in self._numbers else None
