@@ -46,8 +46,7 @@ def decode_record(data: bytes | memoryview, what: str) -> Record:
 
 def encode_tensors(tensors: Weights, record: Mapping[str, Any]) -> bytes:
     """Safetensors bytes of the tensors with the record in the metadata."""
-    # 0-d arrays must stay 0-d, which ascontiguousarray does not promise.
-    plain = {name: np.array(value, order="C", copy=None if value.ndim else True) for name, value in tensors.items()}
+    plain = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     return bytes(save(plain, metadata={"record": encode_record(record).decode()}))
 
 

@@ -14,10 +14,15 @@ class NumberedNames(Sequence[str]):
     ('client-000007', 7, False)
     """
 
-    def __init__(self, count: int, prefix: str = "client-") -> None:
-        self._prefix = prefix
+    def __init__(self, count: int, prefix: str = "client-", start: int = 0, stop: int | None = None) -> None:
+        """The names of `count` clients, or of those from `start` up to `stop` among them."""
+        self._count, self._prefix = count, prefix
         self._width = len(str(max(count - 1, 0)))
-        self._numbers = range(count)
+        self._numbers = range(count)[start:stop]
+
+    def describe(self) -> dict[str, int | str]:
+        """The arguments that make these names again; for an unbroken run of them."""
+        return {"count": self._count, "prefix": self._prefix, "start": self._numbers.start, "stop": self._numbers.stop}
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -28,8 +33,8 @@ class NumberedNames(Sequence[str]):
     def __getitem__(self, at: slice) -> "NumberedNames": ...
     def __getitem__(self, at: int | slice) -> "str | NumberedNames":
         if isinstance(at, slice):
-            part = NumberedNames(0, self._prefix)
-            part._width, part._numbers = self._width, self._numbers[at]
+            part = NumberedNames(self._count, self._prefix)
+            part._numbers = self._numbers[at]
             return part
         return self._name(self._numbers[at])
 

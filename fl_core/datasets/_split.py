@@ -22,7 +22,7 @@ def split_test(examples: Examples, columns: Mapping[str, np.ndarray], test_share
     return CentralData(examples.take(train), examples.take(test), {name: column[train] for name, column in columns.items()})
 
 
-def standardise(data: CentralData) -> CentralData:
+def scale(data: CentralData) -> CentralData:
     """The same data with each feature's mean 0 and deviation 1 over the training half; a constant feature becomes 0."""
     mean, deviation = data.train.x.mean(axis=0, dtype=np.float64), data.train.x.std(axis=0, dtype=np.float64)
     deviation[deviation == 0] = 1

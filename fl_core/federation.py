@@ -1,0 +1,175 @@
+"""Distributed-Config: the workers of a job, which clients each holds, and the population that they are together."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from fl_core.codec import Record
+from fl_core.data import fingerprint, open_data
+from fl_core.errors import InputError, did_you_mean
+from fl_core.job import Job, WorkerSection
+from fl_core.names import NumberedNames
+from fl_core.types import Examples, FederatedData
+
+
+@dataclass(frozen=True)
+class Household:
+    """What one worker holds: the names of its clients in sorted order, their sizes, how to open one, and the global test set if it has it."""
+
+    clients: Sequence[str]
+    sizes: Sequence[int]
+    open: Callable[[str], Examples]
+    test: Callable[[], Examples | None]
+    fingerprint: str
+
+
+def worker_section(job: Job, worker: str) -> WorkerSection:
+    for section in job.workers:
+        if section.name == worker:
+            return section
+    raise InputError(f"The federation has no worker '{worker}'; {did_you_mean(worker, [w.name for w in job.workers])}")
+
+
+def open_household(job: Job, worker: str, data: FederatedData | None = None) -> Household:
+    """The clients of a worker: those of its own data, those that the roster lists, or its block of the job's clients.
+
+    Blocks are contiguous and in order, so that the population is the same however many workers share it.
+    """
+    section = worker_section(job, worker)
+    if section.data is not None:
+        return _own_data(job, section)
+    data = open_data(job, job.data) if data is None else data
+    if section.clients is not None:
+        return _listed(section, data)
+    sharing = [w.name for w in job.workers if w.data is None and w.clients is None]
+    place, total = sharing.index(worker), len(data.clients)
+    start, stop = place * total // len(sharing), (place + 1) * total // len(sharing)
+    return Household(data.clients[start:stop], data.sizes[start:stop], data.open, data.test, fingerprint(data))
+
+
+def _own_data(job: Job, section: WorkerSection) -> Household:
+    assert section.data is not None
+    data = open_data(job, section.data)
+    if len(data.clients) == 1:
+        names = {section.name: data.clients[0]}
+    else:
+        names = {f"{section.name}.{client}": client for client in data.clients}
+    return Household(list(names), data.sizes, lambda name: data.open(names[name]), data.test, fingerprint(data))
+
+
+def _listed(section: WorkerSection, data: FederatedData) -> Household:
+    sizes = dict(zip(data.clients, data.sizes, strict=True))
+    listed = sorted(section.clients or ())
+    for client in listed:
+        if client not in sizes:
+            raise InputError(f"Worker '{section.name}' lists the client '{client}', which the data do not have; {did_you_mean(client, sizes)}")
+    return Household(listed, [sizes[client] for client in listed], data.open, data.test, fingerprint(data))
+
+
+def make_card(job: Job, worker: str, household: Household) -> Record:
+    """The data card of a worker: schema, counts and a fingerprint, never rows."""
+    clients: Any = list(household.clients)
+    if isinstance(household.clients, NumberedNames):
+        clients = household.clients.describe()
+    sizes = household.sizes
+    equal = len(sizes) > 0 and len(set(sizes)) == 1
+    card: Record = {
+        "worker": worker,
+        "clients": clients,
+        "sizes": int(sizes[0]) if equal else [int(size) for size in sizes],
+        "fingerprint": household.fingerprint,
+    }
+    test = household.test()
+    card["test"] = 0 if test is None else len(test)
+    if len(household.clients):
+        first = household.open(household.clients[0])
+        card["x"] = {"dtype": str(first.x.dtype), "shape": list(first.x.shape[1:])}
+        card["y"] = {"dtype": str(first.y.dtype), "shape": list(first.y.shape[1:])}
+    return card
+
+
+@dataclass(frozen=True)
+class Population:
+    """All clients of a federation in sorted order, their sizes in the same order, the worker that holds each, and the size of the test set."""
+
+    clients: Sequence[str]
+    sizes: Sequence[int]
+    worker_of: Callable[[str], str]
+    test: int
+
+    def size_of(self, client: str) -> int:
+        return self.sizes[self.clients.index(client)]
+
+
+def read_population(job: Job, card: Callable[[str], Mapping[str, Any]]) -> Population:
+    """The population that the workers' cards describe; InputError where two workers hold the same client or nobody holds any."""
+    names = [worker.name for worker in job.workers]
+    cards = [card(name) for name in names]
+    test = max(card["test"] for card in cards)
+    counts = [_count(card["clients"]) for card in cards]
+    if not sum(counts):
+        raise InputError("No worker of the federation holds a client; give at least one of them data.")
+    if all(isinstance(card["clients"], dict) or not card["clients"] for card in cards):
+        return _numbered(names, cards, counts, test)
+    pairs = sorted(
+        (client, size, name) for name, card, count in zip(names, cards, counts, strict=True)
+        for client, size in zip(_clients(card["clients"]), _sizes(card["sizes"], count), strict=True)
+    )  # fmt: skip
+    holder = {client: name for client, _, name in pairs}
+    if len(holder) < len(pairs):
+        twice = next(a[0] for a, b in zip(pairs, pairs[1:], strict=False) if a[0] == b[0])
+        raise InputError(f"The client '{twice}' is held by two workers; a client belongs to one.")
+    clients = list(holder)
+    return Population(_Indexed(clients), [size for _, size, _ in pairs], holder.__getitem__, test)
+
+
+def _numbered(names: list[str], cards: list[Mapping[str, Any]], counts: list[int], test: int) -> Population:
+    """A population of numbered names is never listed: it may have millions."""
+    parts = [card["clients"] for card in cards if card["clients"]]
+    clients = NumberedNames(**{**parts[0], "start": 0, "stop": sum(counts)})
+    equal = {card["sizes"] for card, count in zip(cards, counts, strict=True) if count and isinstance(card["sizes"], int)}
+    sizes: Sequence[int]
+    if len(equal) == 1 and all(isinstance(card["sizes"], int) for card, count in zip(cards, counts, strict=True) if count):
+        sizes = _Equal(equal.pop(), len(clients))
+    else:
+        sizes = [size for card, count in zip(cards, counts, strict=True) for size in _sizes(card["sizes"], count)]
+    ends = list(accumulate(counts))
+    return Population(clients, sizes, lambda client: names[bisect_right(ends, clients.index(client))], test)
+
+
+def _count(clients: Any) -> int:
+    return clients["stop"] - clients["start"] if isinstance(clients, dict) else len(clients)
+
+
+def _clients(clients: Any) -> Sequence[str]:
+    return NumberedNames(**clients) if isinstance(clients, dict) else clients
+
+
+def _sizes(sizes: Any, count: int) -> Sequence[int]:
+    return [sizes] * count if isinstance(sizes, int) else sizes
+
+
+class _Equal(Sequence[int]):
+    """The same size for every client, without a list."""
+
+    def __init__(self, size: int, count: int) -> None:
+        self._size, self._range = size, range(count)
+
+    def __len__(self) -> int:
+        return len(self._range)
+
+    def __getitem__(self, i: Any) -> Any:
+        return [self._size] * len(self._range[i]) if isinstance(i, slice) else (self._range[i], self._size)[1]
+
+
+class _Indexed(list[str]):
+    """A list that finds the place of a name at once."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(names)
+        self._places = {name: i for i, name in enumerate(names)}
+
+    def index(self, name: str, *limits: Any) -> int:  # type: ignore[override]
+        return self._places[name]

@@ -1,0 +1,91 @@
+"""FL-Job-Generator: turns a job file into what the roles start from: the job with its code and hashes, the roster, the first state."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fl_core.codec import decode_tensors, encode_record, encode_state, sha256, under
+from fl_core.errors import FederationError, InputError
+from fl_core.job import Job
+from fl_core.pool import Call, Died, Pool
+from fl_core.run_folder import JOB, MANIFEST, Run, card_key, state_key
+from fl_core.store import FileStore
+from fl_core.strategy import load_strategy
+from fl_core.types import RoundState, Weights
+
+KEPT_STATES_BYTES = 1 << 30
+
+
+def check(job: Job, pool: Pool, given: Mapping[str, Any] | None = None) -> tuple[RoundState, dict[str, Any]]:
+    """The first state and facts of the process that made it; InputError where strategy, program or optimizer are wrong. Writes nothing."""
+    strategy = (given or {}).get("strategy") or load_strategy(job)
+    pool.about({"bundle": job.bundle()}, given)
+    with tempfile.TemporaryDirectory(prefix="fl-") as folder:
+        path = Path(folder) / "first.safetensors"
+        facts = call(pool, Call("first_weights", {"path": str(path)}))
+        weights: Weights = decode_tensors(path.read_bytes(), "the first weights")[0]
+    if job.start_from:
+        weights = _same_shapes(read_start(job.start_from), weights, job.start_from)
+    return RoundState(1, weights, strategy.init(weights)), facts
+
+
+def call(pool: Pool, one: Call) -> dict[str, Any]:
+    """The result of one call; what it raised, raised here."""
+    ((_, outcome),) = pool.run([one])
+    if isinstance(outcome, FederationError):
+        raise outcome
+    if isinstance(outcome, Died):
+        raise FederationError(f"The stage '{one.operation}' ended early: {outcome.reason}.")
+    return outcome
+
+
+def write(run: Run, state: RoundState, facts: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    """Writes the job whole; the manifest, which makes it a run, comes last."""
+    store, job = run.store, run.job
+    store.put(JOB, job.text.encode())
+    for name, text in job.code.items():
+        store.put(f"job/code/{name}", text.encode())
+    store.put(state_key(1), data := encode_state(state))
+    for worker, card in (cards or {}).items():
+        run.put(card_key(worker), card)
+    store.put("job/roster.json", encode_record({"workers": [worker.model_dump(exclude_none=True) for worker in job.workers]}))
+    manifest = {
+        "run": run.name, "name": job.name, "digest": job.digest, "job": sha256(job.text.encode()), "code": job.code_sha256, "given": sorted(run.given),
+        "keep_states": keep_every(job, len(data)), **facts,
+    }  # fmt: skip
+    store.put(MANIFEST, encode_record(manifest))
+
+
+def keep_every(job: Job, state_bytes: int) -> int:
+    """Every how many rounds a state is kept: what the job says, or as often as a gigabyte allows."""
+    if job.keep_states == "all":
+        return 1
+    if job.keep_states != "auto":
+        return job.keep_states
+    return max(1, -(-job.rounds * state_bytes // KEPT_STATES_BYTES))
+
+
+def read_start(start: str) -> Weights:
+    """The weights to start from: a run folder's last state, a state, or a model file. Memory is left behind."""
+    path = Path(start)
+    try:
+        if path.is_dir():
+            run = Run(path.name, None, FileStore(path))  # type: ignore[arg-type]
+            if not run.last_round():
+                raise InputError(f"start_from is '{start}', a folder without a run.")
+            return run.state(run.last_round()).weights
+        tensors, record = decode_tensors(path.read_bytes(), f"'{start}'")
+    except OSError as error:
+        raise InputError(f"start_from is '{start}', which cannot be read: {error.strerror}.") from error
+    return under(tensors, "weights.") if "round" in record else tensors
+
+
+def _same_shapes(found: Weights, wanted: Weights, start: str) -> Weights:
+    for name, value in wanted.items():
+        if name not in found:
+            raise InputError(f"start_from is '{start}', which has no weight '{name}'; it was trained with another program.")
+        if found[name].shape != value.shape:
+            raise InputError(f"start_from is '{start}', whose '{name}' has shape {found[name].shape}, not {value.shape}; it was trained with another program.")
+    return {name: found[name].astype(value.dtype) for name, value in wanted.items()}
+

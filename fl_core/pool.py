@@ -1,0 +1,217 @@
+"""A pool of warm training processes: sends them calls, sees them die or hang, and puts fresh ones in their place.
+
+Paddle is imported once, in a *nursery* process; each training process is forked from it in some 30 ms. The parent never imports Paddle. A training
+process ends when its parent's end of the socket closes, so none outlives the stage that asked for it.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Client, Connection, wait
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import cloudpickle
+
+from fl_core.codec import Record
+from fl_core.errors import FederationError, InputError, PolicyError, StoreError, TrainingError
+from fl_core.numerics import training_environment
+
+START_SECONDS = 120.0
+CALL_SECONDS = 3600.0
+PROCESSES_MAX = 256
+NURSERY = "FL_NURSERY"
+_KINDS: Mapping[str, type[FederationError]] = {kind.__name__: kind for kind in (FederationError, InputError, PolicyError, StoreError, TrainingError)}
+
+
+@dataclass(frozen=True)
+class Call:
+    """An operation of a training process (a function of `fl_core.trainer`) and its arguments; the deadline counts anew whenever it reports a client."""
+
+    operation: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    deadline_seconds: float = CALL_SECONDS
+
+
+@dataclass(frozen=True)
+class Died:
+    """A training process was killed, crashed or hung; `at` is the client it was at, None before the first."""
+
+    reason: str
+    at: str | None = None
+
+
+Outcome = Record | FederationError | Died
+
+
+class Pool:
+    """Training processes for one job at a time. `with Pool(2) as pool: …`; it has state because processes live."""
+
+    def __init__(self, processes: int | None = None, nursery: str | None = None) -> None:
+        """`processes` defaults to one a core; `nursery` is the socket of one that somebody else keeps warm."""
+        self.processes = min(processes or len(os.sched_getaffinity(0)), PROCESSES_MAX)
+        if self.processes < 1:
+            raise InputError(f"processes is {processes}; a pool has at least 1.")
+        self._shared, self._own = nursery, None if nursery else Nursery()
+        self._idle: list[_Trainer] = []
+        self._context: Record = {}
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for trainer in self._idle:
+            trainer.kill()
+        self._idle.clear()
+        if self._own:
+            self._own.close()
+
+    def about(self, context: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> None:
+        """Says which run the following calls are about. `given` are Python objects (a strategy, data) that stand in for what the job names."""
+        self._context = dict(context)
+        if given:
+            if not self._own:
+                raise InputError("A pool on a shared nursery takes no Python objects.")
+            self._context["given"] = self._own.keep(cloudpickle.dumps(dict(given)))
+
+    def run(self, calls: Sequence[Call]) -> Iterator[tuple[Call, Outcome]]:
+        """Runs the calls on the pool's processes and yields each with its outcome as it ends, in any order."""
+        todo, busy = deque(calls), dict[Connection, _Trainer]()
+        try:
+            while todo or busy:
+                while todo and len(busy) < self.processes:
+                    trainer = self._idle.pop() if self._idle else self._start()
+                    if trainer.send(todo[0], self._context):
+                        todo.popleft()
+                        busy[trainer.connection] = trainer
+                nearest = min(trainer.deadline for trainer in busy.values())
+                ready = wait(list(busy), max(0.0, nearest - time.monotonic()))
+                for connection in list(busy):
+                    trainer = busy[connection]
+                    outcome = trainer.receive() if connection in ready else trainer.late()
+                    if outcome is None:
+                        continue
+                    del busy[connection]
+                    if not isinstance(outcome, Died):
+                        self._idle.append(trainer)
+                    yield trainer.call, outcome
+        finally:
+            for trainer in busy.values():
+                trainer.kill()
+
+    def _start(self) -> "_Trainer":
+        address = self._shared or (self._own.address if self._own else "")
+        return _Trainer(address)
+
+
+class _Trainer:
+    """One training process and the call that it is at."""
+
+    def __init__(self, address: str) -> None:
+        try:
+            self.connection: Connection = Client(address, family="AF_UNIX")  # type: ignore[assignment]
+            if not self.connection.poll(START_SECONDS):
+                raise EOFError
+            self._pid = int(json.loads(self.connection.recv_bytes())["pid"])
+        except (OSError, EOFError) as error:
+            raise TrainingError(f"No training process could be started within {START_SECONDS:g} s; `fl doctor` tells what is missing.") from error
+        self.call, self._at, self.deadline = Call("nothing"), None, float("inf")
+
+    def send(self, call: Call, context: Record) -> bool:
+        """False where the process died while it was idle."""
+        self.call, self._at, self.deadline = call, None, time.monotonic() + call.deadline_seconds
+        try:
+            self.connection.send_bytes(json.dumps({"operation": call.operation, "context": context, "arguments": call.arguments}).encode())
+        except OSError:
+            self.kill()
+            return False
+        return True
+
+    def receive(self) -> Outcome | None:
+        try:
+            message: Record = json.loads(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            self.kill()
+            return Died("its training process died", self._at)
+        if "at" in message:
+            self._at, self.deadline = message["at"], time.monotonic() + self.call.deadline_seconds
+            return None
+        if "error" in message:
+            return _KINDS.get(message["kind"], FederationError)(message["error"])
+        return dict(message["result"])
+
+    def late(self) -> Died | None:
+        if time.monotonic() < self.deadline:
+            return None
+        self.kill()
+        return Died(f"gave no answer within {self.call.deadline_seconds:g} s", self._at)
+
+    def kill(self) -> None:
+        try:
+            os.kill(self._pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.connection.close()
+
+
+class Nursery:
+    """The process that has Paddle imported and forks training processes; started at once, ready when the first connection is answered."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="fl-")
+        self.address = str(Path(self._folder.name) / "nursery")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "fl_core.trainer", self.address],
+            stdin=subprocess.PIPE, stdout=sys.stderr.fileno() if _has_number(sys.stderr) else subprocess.DEVNULL,
+            env=training_environment(os.environ if environment is None else environment),
+        )  # fmt: skip
+        self._wait_for_socket()
+
+    def _wait_for_socket(self) -> None:
+        end = time.monotonic() + START_SECONDS
+        while not os.path.exists(self.address):
+            if self._process.poll() is not None or time.monotonic() > end:
+                self.close()
+                raise TrainingError("The training processes could not be started; `fl doctor` tells what is missing.")
+            time.sleep(0.005)
+
+    def keep(self, data: bytes) -> str:
+        """Keeps bytes for the training processes, readable by this user alone; gives their path."""
+        path = Path(self._folder.name) / f"given-{time.monotonic_ns()}"
+        path.touch(mode=0o600)
+        path.write_bytes(data)
+        return str(path)
+
+    def close(self) -> None:
+        if self._process.stdin:
+            self._process.stdin.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._folder.cleanup()
+
+
+def _has_number(stream: Any) -> bool:
+    try:
+        stream.fileno()
+        return True
+    except (OSError, AttributeError, ValueError):
+        return False
+
+
+def open_pool(processes: int | None = None) -> Pool:
+    """A pool on the nursery that the environment names (a runner keeps one warm for its tasks), or on one of its own."""
+    return Pool(processes, os.environ.get(NURSERY) or None)

@@ -1,0 +1,203 @@
+"""The `process` runner: calls the stages of every round in turn, on a pool of warm training processes. Also the Python door, `run(load_job(...))`."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fl_core import generator, scheduler, server, worker
+from fl_core.codec import Record, decode_record
+from fl_core.errors import InputError, StoreError
+from fl_core.federation import read_population
+from fl_core.job import FILE_NAME, NAME_RULE, Job
+from fl_core.journal import journal
+from fl_core.pool import Call, Pool
+from fl_core.run_folder import MANIFEST, Run, close_key, read_job
+from fl_core.server import examples_of
+from fl_core.store import FileStore, Store, open_store
+from fl_core.types import RoundState, Weights
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: its summary (see `summary.json`) and where it lies."""
+
+    run: Run
+    summary: Record
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        return dict(self.summary["metrics"])
+
+    @property
+    def digest(self) -> str:
+        return str(self.summary["digest"])
+
+    @property
+    def weights(self) -> Weights:
+        return self.run.state(self.run.last_round()).weights
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is after a round: of `rounds` at most, the newest metrics, and the round's examples and seconds."""
+
+    round: int
+    rounds: int
+    metrics: Mapping[str, float]
+    examples: int
+    seconds: float
+
+
+OnRound = Callable[[Progress], None]
+
+
+def run(
+    job: Job,
+    *,
+    store: str = "file://store",
+    out: str | Path | None = None,
+    name: str | None = None,
+    processes: int | None = None,
+    strategy: Any = None,
+    data: Any = None,
+    program: Any = None,
+    on_round: OnRound | None = None,
+    pool: Pool | None = None,
+) -> Result:
+    """Trains the job to its end in this process and its pool, and gives the result.
+
+    The run lies in `out`, or under STORE/runs/`name` (default: the job's name and the time). `strategy`, `data` and `program` are Python objects
+    that stand in for what the job names. `processes` defaults to one a core. `on_round` hears of every round.
+    Raises InputError for what is wrong, QuorumError where too few clients answered; what is done by then stays and can be resumed.
+    """
+    given = {key: value for key, value in {"strategy": strategy, "data": data, "program": program}.items() if value is not None}
+    one = new_run(job, store=store, out=out, name=name, given=given)
+    with pool or Pool(processes) as open_pool:
+        begin(one, open_pool)
+        return go_on(one, open_pool, on_round=on_round)
+
+
+def resume(folder: str | Path, *, processes: int | None = None, on_round: OnRound | None = None, pool: Pool | None = None) -> Result:
+    """Goes on with the run in a folder (or at a store's URI) where it stopped; a finished one is returned as it is."""
+    one = open_run(folder)
+    summary = one.find("summary.json")
+    if summary is not None:
+        return Result(one, summary)
+    given = one.record(MANIFEST)["given"]
+    if given:
+        raise InputError(f"This run was given its {' and '.join(given)} in Python; start it again there, it cannot be resumed from its folder.")
+    server.forget_failed_replies(one, one.last_round())
+    with pool or Pool(processes) as open_pool:
+        return go_on(one, open_pool, on_round=on_round, resumed_from=one.last_round() - 1)
+
+
+def new_run(job: Job, *, store: str = "file://store", out: str | Path | None = None, name: str | None = None, given: Mapping[str, Any] | None = None) -> Run:
+    """A run that does not exist yet; InputError where its folder does. Writes nothing."""
+    name = name or (Path(out).absolute().name if out else f"{job.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    if not FILE_NAME.fullmatch(name):
+        raise InputError(f"The run's name is '{name}'; {NAME_RULE}")
+    place = FileStore(Path(out)) if out else open_store(store).at(f"runs/{name}")
+    there = place.list("")
+    if any(not key.startswith(("job/", "rounds/0001/state")) for key in there) or place.exists(MANIFEST):
+        raise InputError(f"{place.uri} exists; give the run another name, or go on with it with `fl resume`.")
+    if isinstance(place, FileStore) and place.root.exists() and not place.root.is_dir():
+        raise InputError(f"{place.root} is a file; a run needs a folder.")
+    return Run(name, job, place, private_store(place), dict(given or {}))
+
+
+def open_run(folder: str | Path) -> Run:
+    """The run in a folder or at a URI; InputError where there is none."""
+    place = open_store(str(folder))
+    job = read_job(place)
+    return Run(decode_record(place.get(MANIFEST), MANIFEST)["run"], job, place, private_store(place))
+
+
+def private_store(place: Store) -> Store:
+    """Where clients' memory lies: beside the run's folder, outside of what is shared."""
+    if isinstance(place, FileStore):
+        return FileStore(place.root.with_name(f"{place.root.name}.private"))
+    return FileStore(Path("private") / place.uri.rpartition("/")[2])
+
+
+def begin(one: Run, pool: Pool) -> None:
+    """Checks the job against its program and data, then writes it whole; InputError leaves nothing behind."""
+    state, facts = generator.check(one.job, pool, one.given)
+    cards: dict[str, Record] = {}
+    calls = [Call("card", {"worker": section.name}) for section in one.job.workers]
+    for section, record in zip(one.job.workers, worker.call_until_done(one, pool, calls), strict=True):
+        cards[section.name] = record
+    _check_population(one, state, cards)
+    _check_writable(one.store)
+    generator.write(one, state, facts, cards)
+
+
+def _check_population(one: Run, state: RoundState, cards: Mapping[str, Record]) -> None:
+    """What can only be known once all cards are there: enough clients, a test set to evaluate on."""
+    people = read_population(one.job, cards.__getitem__)
+    if one.job.evaluate.on != "held_out" and not cards[one.job.workers[0].name]["test"]:
+        raise InputError("evaluate.on is 'test', but the data of the first worker have no test set; give one, or evaluate on 'held_out'.")
+    scheduler.draw(one, people, 1, state.memory)
+
+
+def _check_writable(store: Store) -> None:
+    if not isinstance(store, FileStore):
+        return
+    above = store.root
+    while not above.exists():
+        above = above.parent
+    if not os.access(above, os.W_OK):
+        raise StoreError(f"The output folder {store.root} cannot be written: {above} is not writable.")
+
+
+def go_on(one: Run, pool: Pool, *, on_round: OnRound | None = None, resumed_from: int | None = None) -> Result:
+    """Calls the stages of every round that is not done, then finishes the run."""
+    start = time.perf_counter()
+    pool.about({"store": one.store.uri, "private": one.private.uri, "run": one.name}, one.given)
+    names = [section.name for section in one.job.workers]
+    measuring = worker.evaluators(one)
+    first = max(one.last_round(), 1)
+    _stage(one, "evaluate", first, lambda: worker.evaluate(one, first, measuring, pool))
+    parts = max(1, -(-2 * pool.processes // len(names)))
+    round = max(first - 1, 1)
+    while True:
+        begun = time.perf_counter()
+        _stage(one, "select", round, lambda: scheduler.plan(one, round, parts))  # noqa: B023
+        if one.record(f"rounds/{round:04d}/plan.json")["finished"]:
+            break
+        if not one.store.exists(close_key(round)):
+            for exchange in range(len(one.strategy.exchanges)):
+                _stage(one, "train", round, lambda: worker.take_part(one, round, names, pool, exchange))  # noqa: B023
+                if exchange + 1 < len(one.strategy.exchanges):
+                    server.answer(one, round, exchange)
+        _stage(one, "close", round, lambda: server.close(one, round))  # noqa: B023
+        _stage(one, "evaluate", round + 1, lambda: worker.evaluate(one, round + 1, measuring, pool))  # noqa: B023
+        if on_round:
+            on_round(_progress(one, round, time.perf_counter() - begun))
+        round += 1
+    seconds = time.perf_counter() - start
+    facts = {"runner": "process", "seconds": seconds, "rounds_per_second": (round - max(first, 1)) / seconds, "resumed_from": resumed_from}
+    summary = server.finish(one, facts)
+    journal(one, "finished", digest=summary["digest"])
+    return Result(one, summary)
+
+
+def _stage(one: Run, stage: str, round: int, call: Callable[[], Any]) -> None:
+    start = time.perf_counter()
+    call()
+    journal(one, "stage", stage=stage, round=round, seconds=round_seconds(time.perf_counter() - start))
+
+
+def round_seconds(seconds: float) -> float:
+    return float(f"{seconds:.6f}")
+
+
+def _progress(one: Run, round: int, seconds: float) -> Progress:
+    closed = one.record(close_key(round))
+    losses = [figures["loss"] for figures in closed["clients"].values() if "loss" in figures]
+    measured = server.merge_metrics(one, round + 1) or {"metrics": {}}
+    metrics = dict(measured["metrics"]) | ({"train_loss": sum(losses) / len(losses)} if losses else {})
+    return Progress(round, one.job.rounds, metrics, examples_of(closed), seconds)

@@ -1,0 +1,86 @@
+"""FL-Scheduler: decides, once, who takes part in a round, or that the job is finished."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from fl_core import exact
+from fl_core.codec import Record
+from fl_core.errors import InputError
+from fl_core.program import direction_of
+from fl_core.run_folder import MANIFEST, Run, close_key, metrics_key, plan_key, state_key
+from fl_core.server import merge_metrics
+from fl_core.federation import Population
+from fl_core.strategy import Draw
+from fl_core.types import Weights
+
+
+def plan(run: Run, round: int, parts: int = 1) -> Record:
+    """The plan of the round. `parts` is into how many leases each worker's clients are split where the job does not say."""
+    found = run.find(plan_key(round))
+    if found is not None:
+        return found
+    merge_metrics(run, round)
+    base = {"run": run.name, "round": round, "state": run.digest(state_key(round)), "previous": _previous(run, round)}
+    reason = why_finished(run, round)
+    if reason:
+        return run.put(plan_key(round), {**base, "finished": True, "why": reason})
+    chosen = choose(run, round)
+    sizes = {client: run.population.size_of(client) for client in chosen}
+    by_worker: dict[str, list[str]] = {}
+    for client in chosen:
+        by_worker.setdefault(run.population.worker_of(client), []).append(client)
+    count = run.job.federation.parts or parts
+    workers = {worker: split(clients, sizes, count) for worker, clients in sorted(by_worker.items())}
+    unit = exact.weight_unit(max(sizes.values(), default=1), len(chosen))
+    return run.put(plan_key(round), {**base, "finished": False, "clients": len(chosen), "workers": workers, "weight_unit": unit})
+
+
+def _previous(run: Run, round: int) -> str | None:
+    return run.digest(close_key(round - 1)) if round > 1 else None
+
+
+def choose(run: Run, round: int) -> list[str]:
+    """The clients of the round, in sorted order, as the selection draws them."""
+    return draw(run, run.population, round, run.state(round).memory)
+
+
+def draw(run: Run, people: Population, round: int, memory: Weights) -> list[str]:
+    random = np.random.Generator(np.random.PCG64(run.job.seed_for("select", round)))
+    chosen = list(run.strategy.select(Draw(round, people.clients, people.sizes, random, memory)))
+    if len(set(chosen)) < len(chosen):
+        raise InputError(f"The selection '{run.job.selection.name}' drew a client twice in round {round}; a client takes part once.")
+    for client in chosen:
+        if client not in people.clients:
+            raise InputError(f"The selection '{run.job.selection.name}' drew '{client}', whom the federation does not have.")
+    return sorted(chosen)
+
+
+def split(clients: Sequence[str], sizes: Mapping[str, int], parts: int) -> list[list[str]]:
+    """The clients in at most `parts` leases of about equal size: the largest first, each to the lease with the least so far."""
+    leases: list[list[str]] = [[] for _ in range(min(parts, len(clients)))]
+    loads = [0] * len(leases)
+    for client in sorted(clients, key=lambda c: (-sizes[c], c)):
+        least = loads.index(min(loads))
+        leases[least].append(client)
+        loads[least] += sizes[client]
+    return [sorted(lease) for lease in leases]
+
+
+def why_finished(run: Run, round: int) -> str | None:
+    """Why no further round is due: the rounds are done, or what `stop_when` asks for is reached; None while the job goes on."""
+    if round > run.job.rounds:
+        return "rounds"
+    if not run.job.stop_when:
+        return None
+    found = run.find(metrics_key(round))
+    if found is None:
+        return None
+    better = {**run.record(MANIFEST)["better"]}
+    for metric, goal in run.job.stop_when.items():
+        value = found["metrics"].get(metric)
+        if value is None:
+            raise InputError(f"stop_when.{metric} waits for what the evaluation does not give; it gives {', '.join(found['metrics'])}.")
+        if not (value >= goal if (better.get(metric) or direction_of(metric)) == "higher" else value <= goal):
+            return None
+    return "stop_when"

@@ -1,0 +1,220 @@
+"""A training process: `python -m fl_core.trainer SOCKET` imports Paddle once and forks a fresh process for every connection.
+
+Each connection carries calls as JSON; an operation is a function below. The nursery ends when its standard input closes, a training process when its
+connection does.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from functools import lru_cache
+from multiprocessing.connection import Connection, Listener
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import numpy as np
+
+from fl_core import learning
+from fl_core.codec import Record, encode_tensors
+from fl_core.errors import FederationError, InputError
+from fl_core.data import split_held_out
+from fl_core.federation import Household, make_card, open_household
+from fl_core.job import parse_bundle
+from fl_core.program import Program, check_metric, load_program
+from fl_core.run_folder import Run, plan_key, read_job
+from fl_core.store import open_store
+from fl_core.types import Client, Correction, Examples, LocalWork, Trained, Weights
+from fl_core.worker import tasks_of, train_part
+
+Say = Callable[[str], None]
+
+
+class Home:
+    """What a training process keeps of one job: program, model, data; built when first asked for."""
+
+    def __init__(self, context: Record) -> None:
+        self._given = cloudpickle.loads(Path(context["given"]).read_bytes()) if "given" in context else {}
+        self._households: dict[str, Household] = {}
+        self._learner: learning.Learner | None = None
+        if "bundle" in context:
+            self.job = parse_bundle(context["bundle"])
+        else:
+            store = open_store(context["store"])
+            self.job = read_job(store)
+            self.run = Run(context["run"], self.job, store, open_store(context["private"]), self._given)
+
+    @property
+    def program(self) -> Program:
+        return self._given.get("program") or load_program(self.job)
+
+    @property
+    def learner(self) -> learning.Learner:
+        if self._learner is None:
+            self._learner = learning.Learner(self.program, self.job.optimizer, self.job.seed_for("init"))
+        return self._learner
+
+    def household(self, name: str) -> Household:
+        if name not in self._households:
+            self._households[name] = open_household(self.job, name, self._given.get("data"))
+        return self._households[name]
+
+    def halves(self, household: Household, client: str) -> tuple[Examples, Examples | None]:
+        """A client's training part and its held-out part, None where the job holds nothing out."""
+        examples = household.open(client)
+        if not self.job.data.held_out:
+            return examples, None
+        return split_held_out(self.job, client, examples, self.job.data.held_out)
+
+
+def card(home: Home, say: Say, worker: str) -> Record:
+    household = home.household(worker)
+    record = make_card(home.job, worker, household)
+    if len(household.clients):
+        home.learner.rehearse(home.halves(household, household.clients[0])[0])
+    return record
+
+
+def first_weights(home: Home, say: Say, path: str) -> Record:
+    """Writes the model's first weights to a path; gives the numerics of this process."""
+    for metric in home.job.stop_when:
+        home.program.direction(metric)
+    Path(path).write_bytes(encode_tensors(home.learner.weights(), {}))
+    return {"numerics": learning.numerics(), "better": dict(home.program.better)}
+
+
+def train(home: Home, say: Say, round: int, worker: str, part: int, exchange: int, skip: dict[str, str]) -> Record:
+    start = time.perf_counter()
+    household = home.household(worker)
+    name = home.run.strategy.exchanges[exchange].name
+    task = tasks_of(home.run.record(plan_key(round)), name, [worker])[part]
+    train_part(home.run, task, lambda client, r, state: _open_client(home, household, client, r, state), skip, say, exchange)
+    return {"seconds": time.perf_counter() - start}
+
+
+def _open_client(home: Home, household: Household, name: str, round: int, optimizer_state: Weights) -> tuple[Client, Callable[[], Weights]]:
+    learner = home.learner
+    examples, held_out = home.halves(household, name)
+    left: dict[str, Weights] = {"state": optimizer_state}
+    seed = home.job.seed_for("train", round, name)
+    around = home.job.evaluate.around_training
+
+    def fit(weights: Weights, work: LocalWork, correction: Correction | None = None) -> Trained:
+        before = _means(learner, weights, held_out, "before_") if around else {}
+        trained, left["state"] = learner.fit(weights, examples, work, seed, correction, left["state"])
+        after = _means(learner, {n: weights[n] + move for n, move in trained.move.items()}, held_out, "after_") if around else {}
+        return Trained(trained.move, trained.examples, trained.steps, {**trained.metrics, **before, **after})
+
+    client = Client(name, len(examples), fit, learner.learning_rate, learner.trainable)
+    return client, lambda: left["state"] if home.job.optimizer.state == "keep" else {}
+
+
+def _means(learner: learning.Learner, weights: Weights, examples: Examples | None, prefix: str) -> dict[str, float]:
+    if examples is None:
+        return {}
+    found = learner.evaluate(weights, examples)
+    return {f"{prefix}{name}": value / found.examples for name, value in found.sums.items()}
+
+
+def evaluate_test(home: Home, say: Say, round: int, worker: str, start: int, stop: int) -> Record:
+    test = home.household(worker).test()
+    if test is None:
+        raise InputError("The data have no test set.")
+    found = home.learner.evaluate(home.run.state(round).weights, test.take(slice(start, stop)))
+    for metric in home.job.stop_when:
+        check_metric(metric, found.sums)
+    return {"sums": dict(found.sums), "examples": found.examples}
+
+
+def evaluate_held_out(home: Home, say: Say, round: int, worker: str, clients: list[str]) -> Record:
+    household, weights = home.household(worker), home.run.state(round).weights
+    figures: Record = {}
+    for client in clients:
+        say(client)
+        _, held_out = home.halves(household, client)
+        assert held_out is not None
+        found = home.learner.evaluate(weights, held_out)
+        for metric in home.job.stop_when:
+            check_metric(metric, found.sums)
+        figures[client] = {"examples": found.examples, "metrics": {name: value / found.examples for name, value in found.sums.items()}}
+    return {"clients": figures}
+
+
+OPERATIONS: dict[str, Callable[..., Record]] = {
+    function.__name__: function for function in (card, first_weights, train, evaluate_test, evaluate_held_out)
+}
+
+
+@lru_cache(maxsize=4)
+def _home(context: str) -> Home:
+    return Home(json.loads(context))
+
+
+def serve(connection: Connection) -> None:
+    """Answers calls until the connection closes; a thread watches it, so that work that nobody waits for ends at once."""
+    lock = threading.Lock()
+
+    def tell(message: Record) -> None:
+        with lock:
+            connection.send_bytes(json.dumps(message).encode())
+
+    tell({"pid": os.getpid()})
+    while True:
+        try:
+            call = json.loads(connection.recv_bytes())
+        except EOFError:
+            return
+        try:
+            home = _home(json.dumps(call["context"], sort_keys=True))
+            result = OPERATIONS[call["operation"]](home, lambda client: tell({"at": client}), **call["arguments"])
+            tell({"result": result})
+        except FederationError as error:
+            tell({"kind": _kind(error), "error": str(error)})
+        except Exception as error:  # whatever it is, the parent must hear of it
+            traceback.print_exc()
+            tell({"kind": "FederationError", "error": f"{type(error).__name__}: {error}"})
+
+
+def _kind(error: FederationError) -> str:
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in ("InputError", "PolicyError", "StoreError", "TrainingError", "FederationError"))
+
+
+def _end_with(number: int) -> None:
+    """Ends the process when the other end of the connection closes, even in the middle of a call."""
+    poll = select.poll()
+    poll.register(number, select.POLLRDHUP | select.POLLHUP | select.POLLERR)
+    poll.poll()
+    os._exit(1)
+
+
+def main(address: str) -> None:
+    """The nursery: forks a training process for every connection."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    listener = Listener(address, family="AF_UNIX", backlog=64)
+    number = listener._listener._socket.fileno()  # type: ignore[attr-defined]
+    np.random.default_rng(0).permutation(4)
+    while True:
+        ready, _, _ = select.select([number, sys.stdin.fileno()], [], [])
+        if sys.stdin.fileno() in ready:
+            os._exit(0)
+        connection = listener.accept()
+        if os.fork():
+            connection.close()
+            continue
+        os.close(number)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        threading.Thread(target=_end_with, args=(connection.fileno(),), daemon=True).start()
+        serve(connection)
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
