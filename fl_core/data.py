@@ -3,7 +3,7 @@
 import numpy as np
 
 from fl_core.codec import digest_weights, sha256
-from fl_core.datasets._check import check_federated, check_rows, check_set
+from fl_core.datasets._check import check_classes, check_federated, check_rows, check_set
 from fl_core.errors import InputError
 from fl_core.job import Data, Job
 from fl_core.names import NumberedNames
@@ -26,6 +26,9 @@ def open_data(job: Job, data: Data) -> FederatedData:
     if not isinstance(loaded, CentralData):
         raise InputError(f"The data '{data.name}' are a {type(loaded).__name__}; a loader gives an fl_core.types.CentralData or FederatedData.")
     check_set(loaded)
+    # The data of one organisation may well show one class only; those of the whole job may not.
+    if data == job.data:
+        check_classes(loaded.train)
     return _deal(job, data, loaded)
 
 

@@ -1,6 +1,6 @@
 """What data must be to be trained on, said once, where they are opened."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +15,7 @@ def check_rows(rows: object, partition: str, count: int) -> None:
     """A partition gives at least one client, and each client at least one row that is there."""
     if not isinstance(rows, Mapping) or not rows:
         raise InputError(f"The partition '{partition}' gives {type(rows).__name__}; it gives arrays of training rows by client name, at least one.")
+    _check_words(rows)
     for client, hand in rows.items():
         if not isinstance(hand, np.ndarray) or hand.ndim != 1 or hand.dtype.kind not in "iu":
             raise InputError(f"The partition '{partition}' gives client '{client}' no array of whole numbers; each client gets a 1-d array of training rows.")
@@ -36,6 +37,7 @@ def check_federated(data: FederatedData) -> None:
     if count > CHECKED_CLIENTS_MAX:
         return
     names = list(data.clients)
+    _check_words(names)
     for before, after in pairwise(names):
         if before == after:
             raise InputError(f"The client '{after}' is there twice; each client has a name of its own.")
@@ -46,16 +48,26 @@ def check_federated(data: FederatedData) -> None:
 
 
 def check_set(data: CentralData) -> None:
-    """Rows, labels and columns belong together, are finite, and show at least two classes."""
+    """Rows, labels and columns belong together and are finite."""
     _check_examples(data.train, "training")
     if data.test is not None:
         _check_examples(data.test, "test")
     for name, column in data.columns.items():
         if len(column) != len(data.train):
             raise InputError(f"The column '{name}' has {len(column)} values for {len(data.train)} training examples; give one value a row.")
-    y = data.train.y
+
+
+def check_classes(train: Examples) -> None:
+    """Whole numbers as labels show at least two classes."""
+    y = train.y
     if y.dtype.kind in "iu" and y.ndim == 1 and (y == y[0]).all():
         raise InputError(f"The training set has one class: all {len(y)} labels are {y[0]}; a model needs at least two classes.")
+
+
+def _check_words(names: Iterable[object]) -> None:
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise InputError(f"A client is called {name!r}; a client's name is a word, such as 'client-0'.")
 
 
 def _check_examples(examples: Examples, half: str) -> None:

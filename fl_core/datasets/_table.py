@@ -33,12 +33,7 @@ def read_table(path: Path, delimiter: str) -> Table:
         text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"'{path}' is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
-    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        header = next(reader, [])
-        rows, lines = _rows(reader, len(header), path)
-    except csv.Error as error:
-        raise InputError(f"'{path}' cannot be read at line {reader.line_num}: {error}.") from error
+    header, rows, lines = _rows(text, delimiter, path)
     if not rows:
         raise InputError(f"'{path}' holds no examples; its first line names the columns, and each line below is one example.")
     if twice := sorted({name for name in header if header.count(name) > 1}):
@@ -54,7 +49,7 @@ def numbers(table: Table, name: str, option: str) -> np.ndarray:
     except ValueError:
         row = next(row for row, cell in enumerate(cells) if not _is_number(cell))
         raise InputError(
-            f"'{table.path}' holds '{cells[row]}' in column '{name}' at line {table.lines[row]}; a feature is a number: fill the cell, or name the column under data.drop."
+            f"'{table.path}' holds '{cells[row]}' in column '{name}' at line {table.lines[row]}, where a number belongs; mend the cell or leave the column out."
         ) from None
 
 
@@ -68,15 +63,21 @@ def values(cells: Sequence[str]) -> np.ndarray:
     return found.astype(np.int64) if whole else found
 
 
-def _rows(reader: "csv._reader", width: int, path: Path) -> tuple[list[list[str]], list[int]]:
+def _rows(text: str, delimiter: str, path: Path) -> tuple[list[str], list[list[str]], list[int]]:
+    """The header, the rows below it, and the line that each row ends on."""
     rows, lines = [], []
-    for row in reader:
-        if len(row) == width:
+    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        header = next(reader, [])
+        for row in filter(None, reader):
+            if len(row) != len(header):
+                where = f"'{path}' has {len(row)} cells at line {reader.line_num}"
+                raise InputError(f"{where}, but its first line names {len(header)} columns; quote cells that hold the delimiter.")
             rows.append(row)
             lines.append(reader.line_num)
-        elif row:
-            raise InputError(f"'{path}' has {len(row)} cells at line {reader.line_num}, but its first line names {width} columns; quote cells that hold the delimiter.")
-    return rows, lines
+    except csv.Error as error:
+        raise InputError(f"'{path}' cannot be read at line {reader.line_num}: {error}.") from error
+    return header, rows, lines
 
 
 def _is_number(cell: str) -> bool:

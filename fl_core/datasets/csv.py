@@ -53,12 +53,15 @@ def _features(table: Table, label: str, columns: Sequence[str], drop: Sequence[s
 
 
 def _x(table: Table, features: Sequence[str]) -> np.ndarray:
-    return np.stack([numbers(table, name, "features") for name in features], axis=1).astype(np.float32)
+    return np.stack([numbers(table, name, "features").astype(np.float32) for name in features], axis=1)
 
 
 def _labels(table: Table, label: str, regression: bool) -> tuple[np.ndarray, np.ndarray | None]:
     """The labels and, where they are classes, what each number from 0 on stands for."""
-    found = values(table.column(label, "label"))
+    cells = table.column(label, "label")
+    if "" in cells:
+        raise InputError(f"'{table.path}' has no label at line {table.lines[cells.index('')]}; fill the cell or leave the line out.")
+    found = values(cells)
     if regression or found.dtype.kind == "f":
         return numbers(table, label, "label").astype(np.float32), None
     classes, y = np.unique(found, return_inverse=True)

@@ -30,8 +30,8 @@ def npz(path: Path, test_share: TestShare = 0.0, seed: Seed = 0) -> CentralData:
 
 def _read(path: Path) -> Mapping[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
     except OSError as error:
         raise InputError(f"The data file '{path}' cannot be read: {error.strerror or error}.") from error
     except (ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
@@ -43,7 +43,9 @@ def _examples(arrays: Mapping[str, np.ndarray], x: str, y: str, path: Path) -> E
         if name not in arrays:
             raise InputError(f"'{path}' has no array '{name}'; {did_you_mean(name, arrays)}")
         if arrays[name].dtype.kind not in "biuf" or not arrays[name].ndim:
-            raise InputError(f"'{path}' holds {arrays[name].dtype} of shape {arrays[name].shape} under '{name}'; it is an array of numbers, one row an example.")
+            raise InputError(
+                f"'{path}' holds {arrays[name].dtype} of shape {arrays[name].shape} under '{name}'; it is an array of numbers, one row an example."
+            )
     return Examples(_plain(arrays[x]), _plain(arrays[y]))
 
 

@@ -24,7 +24,9 @@ def dirichlet(data: CentralData, random: np.random.Generator, *, clients: Client
     if y.dtype.kind not in "iu":
         raise InputError(f"The partition 'dirichlet' deals classes, but the labels are {y.dtype}; take 'quantity_skew' or 'iid'.")
     if clients * min_examples > len(y):
-        raise InputError(f"partition.min_examples is {min_examples}, but {len(y)} training examples give {clients} clients {len(y) // clients} each; ask for less.")
+        raise InputError(
+            f"partition.min_examples is {min_examples}, but {len(y)} training examples give {clients} clients {len(y) // clients} each; ask for less."
+        )
     classes = [np.flatnonzero(y == label) for label in np.unique(y)]
     for _ in range(DRAWS_MAX):
         hands = _draw(classes, len(y) / clients, random, clients, alpha)

@@ -19,7 +19,7 @@ def shards(data: CentralData, random: np.random.Generator, *, clients: Clients, 
     check_enough(rows, clients)
     if count > rows:
         raise InputError(
-            f"partition.shards_per_client is {shards_per_client}, so {clients} clients need {count} shards, but there are {rows} training examples; ask for fewer."
+            f"partition.shards_per_client is {shards_per_client}, so {clients} clients need {count} shards of {rows} training examples; ask for fewer."
         )
     pieces = np.array_split(np.argsort(data.train.y, kind="stable"), count)
     dealt = random.permutation(count).reshape(clients, shards_per_client)

@@ -6,7 +6,7 @@ import pytest
 
 from fl_core.data import fingerprint, open_data, split_held_out
 from fl_core.errors import InputError
-from fl_core.job import Job, parse_job
+from fl_core.job import Data, Job, parse_job
 from fl_core.types import Examples, FederatedData
 
 CODE = """
@@ -110,6 +110,7 @@ def test_a_million_clients_are_passed_through_without_being_named() -> None:
         ("hospitals", {"clients": ["b", "a"]}, "The client 'a' comes after 'b'; give the names in sorted order."),
         ("hospitals", {"clients": ["a", "a"]}, "The client 'a' is there twice; each client has a name of its own."),
         ("hospitals", {"clients": ["a"]}, "The data have 1 clients and 2 sizes; there is at least one client, and each has a size."),
+        ("hospitals", {"clients": ["", "a"]}, "A client is called ''; a client's name is a word, such as 'client-0'."),
         ("hospitals", {"clients": ["a", "b"], "sizes": [1, 0]}, "The client 'b' has no examples; leave it out."),
         (
             "hospitals",
@@ -132,6 +133,12 @@ def test_data_that_cannot_be_trained_on_are_refused_in_one_sentence(name: str, o
     with pytest.raises(InputError) as caught:
         opened(name, **options)
     assert sentence in str(caught.value)
+
+
+def test_one_organisation_may_have_one_class_only() -> None:
+    job = job_of({"name": "my_data.py:ten"})
+    own = Data.model_validate({"name": "my_data.py:ten", "bad": "one class"})
+    assert open_data(job, own).sizes == (10,)
 
 
 def test_each_client_holds_out_the_same_examples_at_every_call() -> None:

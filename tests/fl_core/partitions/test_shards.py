@@ -22,4 +22,4 @@ def test_two_shards_show_a_client_two_labels_at_most() -> None:
 def test_more_shards_than_rows_are_refused() -> None:
     with pytest.raises(InputError) as caught:
         shards(DATA, np.random.default_rng(1), clients=4, shards_per_client=3)
-    assert str(caught.value) == "partition.shards_per_client is 3, so 4 clients need 12 shards, but there are 8 training examples; ask for fewer."
+    assert str(caught.value) == "partition.shards_per_client is 3, so 4 clients need 12 shards of 8 training examples; ask for fewer."

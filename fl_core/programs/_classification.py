@@ -1,0 +1,32 @@
+"""What all classifiers share: the loss, the metrics, and how a model becomes a program."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import paddle
+from paddle.nn import functional as F
+from pydantic import Field
+
+from fl_core.program import Batch, Program
+
+Classes = Annotated[int, Field(ge=2, le=1_000_000)]
+Size = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+def loss(net: paddle.nn.Layer, batch: Batch) -> paddle.Tensor:
+    """The mean cross-entropy of logits (N, classes) and labels (N,) int64."""
+    x, y = batch
+    return F.cross_entropy(net(x), y)
+
+
+def metrics(net: paddle.nn.Layer, batch: Batch) -> dict[str, paddle.Tensor]:
+    """The mean cross-entropy, and the share of examples whose highest logit is their label's."""
+    x, y = batch
+    logits = net(x)
+    right = (logits.argmax(axis=1) == y).astype("float32").mean()
+    return {"loss": F.cross_entropy(logits, y), "accuracy": right}
+
+
+def classifier(model: Callable[[], paddle.nn.Layer]) -> Program:
+    """The program of a model that gives logits (N, classes)."""
+    return Program(model=model, loss=loss, metrics=metrics)

@@ -1,0 +1,23 @@
+"""Dense layers, one after the other."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import paddle
+from paddle.nn import functional as F
+
+
+class Dense(paddle.nn.Layer):
+    """x (N, …), flattened to (N, sizes[0]), through dense layers of the given sizes with ReLU between them: (N, sizes[-1])."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.layers = paddle.nn.LayerList([paddle.nn.Linear(before, after) for before, after in pairwise(sizes)])
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        x = x if x.ndim == 2 else x.flatten(1)
+        *hidden, last = self.layers
+        for layer in hidden:
+            x = F.relu(layer(x))
+        output: paddle.Tensor = last(x)
+        return output
