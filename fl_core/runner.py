@@ -37,6 +37,11 @@ class Result:
         return str(self.summary["digest"])
 
     @property
+    def report(self) -> str:
+        """Where the report page lies."""
+        return f"{self.run.store.uri}/report.html".removeprefix("file://")
+
+    @property
     def weights(self) -> Weights:
         return self.run.state(self.run.last_round()).weights
 

@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from fl_core.codec import Record, encode_tensors
 from fl_core.errors import FederationError, InputError
 from fl_core.data import split_held_out
 from fl_core.federation import Household, make_card, open_household
-from fl_core.job import parse_bundle
+from fl_core.job import Job, parse_bundle
 from fl_core.program import Program, check_metric, load_program
 from fl_core.run_folder import Run, plan_key, read_job
 from fl_core.store import open_store
@@ -38,28 +38,29 @@ Say = Callable[[str], None]
 
 
 class Home:
-    """What a training process keeps of one job: program, model, data; built when first asked for."""
+    """What a training process keeps of one run: job, program, model, data; each built when first asked for, once."""
 
     def __init__(self, context: Record) -> None:
+        self._context = context
         self._given = cloudpickle.loads(Path(context["given"]).read_bytes()) if "given" in context else {}
         self._households: dict[str, Household] = {}
-        self._learner: learning.Learner | None = None
-        if "bundle" in context:
-            self.job = parse_bundle(context["bundle"])
-        else:
-            store = open_store(context["store"])
-            self.job = read_job(store)
-            self.run = Run(context["run"], self.job, store, open_store(context["private"]), self._given)
 
-    @property
+    @cached_property
+    def job(self) -> Job:
+        return parse_bundle(self._context["bundle"]) if "bundle" in self._context else self.run.job
+
+    @cached_property
+    def run(self) -> Run:
+        store = open_store(self._context["store"])
+        return Run(self._context["run"], read_job(store), store, open_store(self._context["private"]), self._given)
+
+    @cached_property
     def program(self) -> Program:
         return self._given.get("program") or load_program(self.job)
 
-    @property
+    @cached_property
     def learner(self) -> learning.Learner:
-        if self._learner is None:
-            self._learner = learning.Learner(self.program, self.job.optimizer, self.job.seed_for("init"))
-        return self._learner
+        return learning.Learner(self.program, self.job.optimizer, self.job.seed_for("init"))
 
     def household(self, name: str) -> Household:
         if name not in self._households:
@@ -72,6 +73,11 @@ class Home:
         if not self.job.data.held_out:
             return examples, None
         return split_held_out(self.job, client, examples, self.job.data.held_out)
+
+
+def ping(home: Home, say: Say) -> Record:
+    """Answers, which shows that the process lives."""
+    return {}
 
 
 def card(home: Home, say: Say, worker: str) -> Record:
@@ -148,7 +154,7 @@ def evaluate_held_out(home: Home, say: Say, round: int, worker: str, clients: li
 
 
 OPERATIONS: dict[str, Callable[..., Record]] = {
-    function.__name__: function for function in (card, first_weights, train, evaluate_test, evaluate_held_out)
+    function.__name__: function for function in (ping, card, first_weights, train, evaluate_test, evaluate_held_out)
 }
 
 

@@ -1,0 +1,23 @@
+"""`fl resume DIR`: goes on with a run where it stopped."""
+
+import argparse
+import sys
+
+from pipelines.progress import show, show_rounds
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="DIR", help="the run's folder, or its URI in a store")
+    parser.add_argument("--processes", type=int, metavar="N", help="training processes (default: one a core)")
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object and nothing else")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    from fl_core.runner import open_run, resume
+
+    one = open_run(arguments.run)
+    if one.find("summary.json") is not None:
+        print(f"The run '{one.name}' is finished; nothing was changed.", file=sys.stderr)
+    with show_rounds(one.job.name, one.job.rounds) as on_round:
+        result = resume(arguments.run, processes=arguments.processes, on_round=on_round)
+    show(result, as_json=arguments.json)
