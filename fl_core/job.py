@@ -50,6 +50,9 @@ class Data(Named):
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
+DataOrName = Annotated[Data, BeforeValidator(_named)]
+
+
 class Optimizer(BaseModel):
     """A class of `paddle.optimizer` by name and its arguments; `state` says what becomes of its state between a client's rounds."""
 
@@ -66,7 +69,7 @@ class WorkerSection(_Section):
     """One organisation's worker: its name and, where they are its own, data, clients, key, pinned program and cluster settings."""
 
     name: str
-    data: Data | None = None
+    data: DataOrName | None = None
     clients: list[str] | None = None
     public_key: str | None = None
     program_sha256: str | None = None
@@ -112,7 +115,7 @@ class Job(_Section):
     program: NamedOrName
     strategy: NamedOrName = Named(name="fed_avg")
     selection: NamedOrName = Named(name="everyone")
-    data: Data
+    data: DataOrName
     federation: FederationSection = FederationSection()
     rounds: Annotated[int, Field(ge=1, le=1_000_000)]
     stop_when: dict[str, float] = {}
@@ -203,7 +206,7 @@ def call_with_options(builder: Callable[..., Any], kind: str, named: Named, more
     if missing:
         raise InputError(f"{kind}.{missing[0]} is missing; '{named.name}' needs it.")
     try:
-        checked = validate_call(builder, config=ConfigDict(arbitrary_types_allowed=True))
+        checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(builder)
         return checked(**named.options, **more)
     except ValidationError as error:
         first = error.errors()[0]
@@ -288,8 +291,9 @@ def _absolute_paths(content: dict[str, Any], folder: Path) -> None:
     workers = content.get("federation", {}).get("workers", []) if isinstance(content.get("federation"), dict) else []
     sections = [content.get("data")] + [worker.get("data") for worker in workers if isinstance(worker, dict)] if isinstance(workers, list) else [content.get("data")]
     for data in sections:
-        if isinstance(data, dict) and isinstance(data.get("path"), str) and "://" not in data["path"]:
-            data["path"] = str((folder / Path(data["path"]).expanduser()).resolve())
+        for key, value in list(data.items()) if isinstance(data, dict) else []:
+            if (key == "path" or str(key).endswith("_path")) and isinstance(value, str) and "://" not in value:
+                data[key] = str((folder / Path(value).expanduser()).resolve())
     start = content.get("start_from")
     if isinstance(start, str) and start and not start.startswith("models:") and "://" not in start:
         content["start_from"] = str((folder / start).resolve())
@@ -351,7 +355,7 @@ def _sentence(error: ValidationError, content: Mapping[str, Any]) -> str:
 
 
 def _known_keys(where: str) -> list[str]:
-    sections = {"evaluate": Evaluation, "federation": FederationSection, "federation.workers": WorkerSection}
+    sections: dict[str, type[BaseModel]] = {"evaluate": Evaluation, "federation": FederationSection, "federation.workers": WorkerSection}
     above = ".".join(word for word in where.split(".")[:-1] if not word.isdigit())
     return [key for key in sections.get(above, Job).model_fields if key != "code"]
 

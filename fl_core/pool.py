@@ -34,7 +34,10 @@ _KINDS: Mapping[str, type[FederationError]] = {kind.__name__: kind for kind in (
 
 @dataclass(frozen=True)
 class Call:
-    """An operation of a training process (a function of `fl_core.trainer`) and its arguments; the deadline counts anew whenever it reports a client."""
+    """An operation of a training process (a function of `fl_core.trainer`) and its arguments.
+
+    The deadline counts anew whenever the process reports a client; until the first, while data and model are opened, START_SECONDS more are allowed.
+    """
 
     operation: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -130,7 +133,7 @@ class _Trainer:
 
     def send(self, call: Call, context: Record) -> bool:
         """False where the process died while it was idle."""
-        self.call, self._at, self.deadline = call, None, time.monotonic() + call.deadline_seconds
+        self.call, self._at, self.deadline = call, None, time.monotonic() + call.deadline_seconds + START_SECONDS
         try:
             self.connection.send_bytes(json.dumps({"operation": call.operation, "context": context, "arguments": call.arguments}).encode())
         except OSError:

@@ -1,0 +1,19 @@
+"""What all tests share: one warm pool of training processes, and the folder of real data."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fl_core.pool import Pool
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[Pool]:
+    """Two training processes that stay warm for the whole session. A test that kills one leaves a fresh one behind."""
+    shared = Pool(2)
+    shared.close, close = lambda: None, shared.close  # type: ignore[method-assign]
+    yield shared
+    close()
