@@ -27,7 +27,7 @@ def check(job: Job, pool: Pool, given: Mapping[str, Any] | None = None) -> tuple
         weights: Weights = decode_tensors(path.read_bytes(), "the first weights")[0]
     if job.start_from:
         weights = _same_shapes(read_start(job.start_from), weights, job.start_from)
-    return RoundState(1, weights, strategy.init(weights)), facts
+    return RoundState(1, weights, strategy.init({name: weights[name] for name in facts["trainable"]})), facts
 
 
 def call(pool: Pool, one: Call) -> dict[str, Any]:

@@ -157,6 +157,18 @@ class Learner:
                     sums[name] = sums.get(name, 0.0) + float(value) * len(part)
         return Sums(sums, len(examples))
 
+    def loss(self, weights: Weights, examples: Examples) -> float:
+        """The program's mean loss over the examples, in batches of fixed size and order, without training."""
+        self._load(weights)
+        self._net.eval()
+        work = LocalWork(epochs=1, batch_size=EVALUATION_BATCH, shuffle=False)
+        total, seen = 0.0, 0
+        with paddle.no_grad():
+            for x, y in self._batches(examples, work, np.random.Generator(np.random.PCG64(0))):
+                total += float(self._program.loss(self._net, (x, y))) * len(x)
+                seen += len(x)
+        return total / seen
+
     def rehearse(self, examples: Examples) -> None:
         """Tries loss and metrics on a few examples; InputError where the program does not fit the data."""
         batch = examples.take(slice(0, 2))

@@ -11,8 +11,8 @@ from fl_core.codec import Record, decode_tensors, digest_weights, encode_record,
 from fl_core.errors import InputError, KeyMissing, KeyTaken, QuorumError
 from fl_core.journal import journal
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, evaluation_key, message_key, metrics_key, plan_key, reply_key, state_key
-from fl_core.strategy import Exchange
-from fl_core.types import ModelUpdate, RoundState, Weights
+from fl_core.strategy import Exchange, why_not_finite, why_unexpected
+from fl_core.types import Form, ModelUpdate, RoundState, Weights
 from fl_core.worker import tasks_of
 
 NO_REPLY = "its worker gave no reply"
@@ -30,10 +30,19 @@ def close(run: Run, round: int) -> Record | None:
         _check_quorum(run, plan, record)
         record = run.put(close_key(round), record)
         journal(run, "closed", round=round, stage="close", clients=len(record["clients"]), left_out=len(record["left_out"]))
-    if not run.store.exists(state_key(round + 1)):
+    if run.last_round() <= round:
         run.store.put(state_key(round + 1), encode_state(next_state(run, plan, record, exchange)))
     _forget(run, round)
     return record
+
+
+def aggregate(run: Run, round: int, exchange: int) -> Record | None:
+    """The server's part after an exchange: the message of the next, or after the last the close."""
+    if exchange + 1 == len(run.strategy.exchanges):
+        return close(run, round)
+    if not run.record(plan_key(round))["finished"]:
+        answer(run, round, exchange)
+    return None
 
 
 def answer(run: Run, round: int, exchange: int) -> None:
@@ -91,12 +100,29 @@ def _why_refused(run: Run, plan: Record, exchange: Exchange, asked: tuple[str, .
         return "its reply is for another round", None
     if sorted([*reply["clients"], *reply["failures"]]) != sorted(asked):
         return "its reply is for other clients", None
-    if exchange.form == "sum":
-        weights = run.state(plan["round"]).weights
-        wrong = [n for n, v in weights.items() if n not in tensors or tensors[n].shape != v.shape or tensors[n].dtype != np.int64]
-        if reply["clients"] and wrong:
-            return f"its reply lacks '{wrong[0]}' in the model's shape", None
-    return None, reply
+    why = _why_not_merged(exchange.form, tensors, reply, exchange.expects(run.state(plan["round"])))
+    return (why, None) if why else (None, reply)
+
+
+def _why_not_merged(form: Form, tensors: Weights, reply: Record, expected: Weights) -> str | None:
+    """Why the tensors of a reply cannot be merged, None where they can; a worker may send anything."""
+    if form == "list":
+        reasons = ((client, why_unexpected(move, expected) or why_not_finite(move, weight)) for client, move, weight in apart(tensors, reply))
+        return next((f"{client}: {why}" for client, why in reasons if why), None)
+    if form == "sum" and reply["clients"]:
+        whole = {name: value for name, value in tensors.items() if value.dtype == np.int64}
+        return why_unexpected(whole, expected)
+    return None
+
+
+def apart(tensors: Weights, reply: Record) -> Iterator[tuple[str, Weights, float]]:
+    """The clients of a reply of form `list`, each with its move and weight."""
+    moves: dict[str, dict[str, np.ndarray]] = {}
+    for name, value in tensors.items():
+        place, _, inner = name.partition(".")
+        moves.setdefault(place, {})[inner] = value
+    for number, (client, figures) in enumerate(reply["clients"].items()):
+        yield client, moves.get(str(number), {}), figures["weight"]
 
 
 def _check_quorum(run: Run, plan: Record, record: Record) -> None:
@@ -124,15 +150,15 @@ def forget_failed_replies(run: Run, round: int) -> None:
 
 def merge(run: Run, state: RoundState, record: Record, exchange: Exchange) -> ModelUpdate:
     """The accepted replies as one update, read one at a time."""
-    clients = tuple(record["clients"])
+    clients, population = tuple(record["clients"]), len(run.population.clients)
     if exchange.form == "list":
         moves: dict[str, Weights] = {}
         weights: dict[str, float] = {}
         for tensors, reply in accepted(run, record):
-            for place, (client, figures) in enumerate(reply["clients"].items()):
-                moves[client] = {n.partition(".")[2]: v for n, v in tensors.items() if n.startswith(f"{place}.")}
-                weights[client] = figures["weight"]
-        return ModelUpdate("list", clients, moves={c: moves[c] for c in clients}, weights={c: weights[c] for c in clients})
+            for client, move, heaviness in apart(tensors, reply):
+                moves[client], weights[client] = move, heaviness
+        ordered = {c: moves[c] for c in clients}
+        return ModelUpdate("list", clients, moves=ordered, weights={c: weights[c] for c in clients}, population=population)
     totals: dict[str, np.ndarray] = {}
     weight = 0
     for tensors, reply in accepted(run, record):
@@ -142,7 +168,7 @@ def merge(run: Run, state: RoundState, record: Record, exchange: Exchange) -> Mo
             totals = exact.empty_totals(tensors)
         exact.add_totals(totals, tensors)
         weight += sum(figures["weight"] for figures in reply["clients"].values())
-    return ModelUpdate(exchange.form, clients, total=totals, weight=weight)
+    return ModelUpdate(exchange.form, clients, total=totals, weight=weight, population=population)
 
 
 def accepted(run: Run, record: Record) -> Iterator[tuple[Weights, Record]]:

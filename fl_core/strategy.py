@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -35,19 +35,38 @@ class AtWorker(Protocol):
     def __call__(self, client: Client, state: RoundState, memory: Weights, message: Weights) -> tuple[ClientUpdate, Weights]: ...
 
 
+def all_weights(state: RoundState) -> Weights:
+    """A move of every weight of the model."""
+    return state.weights
+
+
 @dataclass(frozen=True)
 class Exchange:
-    """One trip to the workers and back; `form` says how replies are kept. `at_server` turns the replies of all but the last into the next message."""
+    """One trip to the workers and back.
+
+    at_worker   one client's part
+    form        how replies are kept: summed exactly, or each client's apart
+    at_server   turns the replies of all but the last exchange into the next message
+    expects     what a client's move looks like: an array of the right shape for every name; by default a move of each weight
+    weigh       what clients weigh: at most their `examples`, or `equally` at most 1; exact sums are scaled by it
+    """
 
     name: str
     at_worker: AtWorker
     form: Form = "sum"
     at_server: Callable[[RoundState, ModelUpdate], Weights] | None = None
+    expects: Callable[[RoundState], Weights] = all_weights
+    weigh: Literal["examples", "equally"] = "examples"
 
 
-def no_memory(weights: Weights) -> Weights:
+def no_memory(trainable: Weights) -> Weights:
     """The server remembers nothing but the weights."""
     return NOTHING
+
+
+def zeros(trainable: Weights) -> Weights:
+    """The server remembers something for each trainable weight, zero at first."""
+    return {name: np.zeros_like(value) for name, value in trainable.items()}
 
 
 def everyone(draw: Draw) -> Sequence[str]:
@@ -56,7 +75,8 @@ def everyone(draw: Draw) -> Sequence[str]:
 
 @dataclass(frozen=True)
 class Strategy:
-    """init makes the server's first memory from the first weights; apply turns a round's merged update into the next state."""
+    """init makes the server's first memory from the first weights, those alone that gradients move (batch statistics have no momentum);
+    apply turns a round's merged update into the next state."""
 
     exchanges: tuple[Exchange, ...]
     apply: Callable[[RoundState, ModelUpdate], RoundState]
@@ -75,6 +95,25 @@ def load_strategy(job: Job) -> Strategy:
     if not callable(select):
         raise InputError(f"The selection '{job.selection.name}' gives {type(select).__name__}; it is a function that returns a function of a Draw.")
     return replace(strategy, select=select)
+
+
+def why_unexpected(move: Weights, expected: Weights) -> str | None:
+    """Why a client's move is not what its exchange expects, None where it is: every name, in its shape, and no other."""
+    for name, value in expected.items():
+        if name not in move:
+            return f"its update lacks '{name}'"
+        if np.shape(move[name]) != np.shape(value):
+            return f"its update of '{name}' has shape {np.shape(move[name])}, not {np.shape(value)}"
+    unknown = min(set(move) - set(expected), default=None)
+    return None if unknown is None else f"its update has '{unknown}', which nobody asked for"
+
+
+def why_not_finite(move: Weights, weight: float) -> str | None:
+    """Why a move that is kept apart cannot be used (NaN, Inf, a weight below 0), None where it can."""
+    if not 0 <= weight < np.inf:
+        return f"its weight is {weight}"
+    wrong = next((name for name, value in move.items() if not np.isfinite(value).all()), None)
+    return None if wrong is None else f"'{wrong}' holds NaN or Inf"
 
 
 def subtract(left: Weights, right: Weights) -> dict[str, np.ndarray]:

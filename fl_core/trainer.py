@@ -93,7 +93,7 @@ def first_weights(home: Home, say: Say, path: str) -> Record:
     for metric in home.job.stop_when:
         home.program.direction(metric)
     Path(path).write_bytes(encode_tensors(home.learner.weights(), {}))
-    return {"numerics": learning.numerics(), "better": dict(home.program.better)}
+    return {"numerics": learning.numerics(), "better": dict(home.program.better), "trainable": sorted(home.learner.trainable)}
 
 
 def train(home: Home, say: Say, round: int, worker: str, part: int, exchange: int, skip: dict[str, str]) -> Record:
@@ -118,7 +118,10 @@ def _open_client(home: Home, household: Household, name: str, round: int, optimi
         after = _means(learner, {n: weights[n] + move for n, move in trained.move.items()}, held_out, "after_") if around else {}
         return Trained(trained.move, trained.examples, trained.steps, {**trained.metrics, **before, **after})
 
-    client = Client(name, len(examples), fit, learner.learning_rate, learner.trainable)
+    client = Client(
+        name, len(examples), fit, learner.learning_rate, learner.trainable,
+        loss=lambda weights: learner.loss(weights, examples), seed=home.job.seed_for("strategy", round, name),
+    )  # fmt: skip
     return client, lambda: left["state"] if home.job.optimizer.state == "keep" else {}
 
 

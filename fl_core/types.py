@@ -1,5 +1,6 @@
 """The nouns that pass between the roles: weights, states, updates, examples."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -53,11 +54,15 @@ class RoundState:
     memory: Weights = field(default_factory=dict)
 
     def next(self, weights: Weights | None = None, memory: Weights | None = None) -> "RoundState":
-        """The state of the next round; what is not given stays as it is. Weights keep the dtypes of this state's."""
-        if weights is None:
-            weights = self.weights
-        cast = {name: np.asarray(value).astype(self.weights[name].dtype, copy=False) for name, value in weights.items()}
-        return RoundState(self.round + 1, cast, self.memory if memory is None else memory)
+        """The state of the next round; what is not given stays as it is. Weights and memory keep the dtypes of this state's."""
+        return RoundState(self.round + 1, _cast(weights, self.weights), _cast(memory, self.memory))
+
+
+def _cast(values: Weights | None, like: Weights) -> Weights:
+    """The values in the dtypes of `like`; `like` itself where there are none. A name that `like` lacks keeps its dtype."""
+    if values is None:
+        return like
+    return {name: np.asarray(value).astype(like[name].dtype, copy=False) if name in like else np.asarray(value) for name, value in values.items()}
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class ModelUpdate:
 
     Form `sum`: `total` holds exact int64 sums of move * weight and `weight` the exact sum of the weights, in the same unit, so that any order
     and grouping of clients gives the same bits. Form `list`: `moves` and `weights` keep the clients apart, in sorted order of their names.
+    `population` is how many clients the federation has, whether they took part or not.
     """
 
     form: Form
@@ -83,6 +89,7 @@ class ModelUpdate:
     weight: int = 0
     moves: Mapping[str, Weights] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
+    population: int = 0
 
     def mean(self) -> Weights:
         """The weighted mean of the moves, float64; of form `sum`, the one division that the exact sums ever see."""
@@ -90,10 +97,7 @@ class ModelUpdate:
             whole = sum(self.weights.values())
             shares = {client: self.weights[client] / whole for client in self.clients}
             names = self.moves[self.clients[0]]
-            return {
-                name: sum((self.moves[c][name].astype(np.float64) * shares[c] for c in self.clients), np.float64(0))
-                for name in names
-            }
+            return {name: sum((self.moves[c][name].astype(np.float64) * shares[c] for c in self.clients), np.float64(0)) for name in names}
         return {name: total.astype(np.float64) / self.weight for name, total in self.total.items()}
 
 
@@ -148,10 +152,20 @@ class Fit(Protocol):
 
 @dataclass(frozen=True)
 class Client:
-    """What a strategy sees of a client while it takes part: its name, how many examples it holds, its local learning rate, and how to train it."""
+    """What a strategy sees of a client while it takes part.
+
+    name, examples   who it is and how many examples it trains on
+    fit              trains its model
+    learning_rate    of its local optimizer in this round
+    trainable        the names of the weights that gradients move; the others are buffers, or frozen
+    loss             the mean loss of given weights over its training examples
+    seed             of whatever the strategy draws for this client in this round; never for noise that protects people
+    """
 
     name: str
     examples: int
     fit: Fit
     learning_rate: float = 0.0
     trainable: frozenset[str] = frozenset()
+    loss: Callable[[Weights], float] = lambda weights: math.nan
+    seed: int = 0

@@ -17,7 +17,7 @@ from fl_core.errors import FederationError, InputError, TrainingError
 from fl_core.journal import journal
 from fl_core.pool import Call, Died, Pool
 from fl_core.run_folder import Run, card_key, close_key, evaluation_key, message_key, plan_key, reply_key, state_key
-from fl_core.strategy import Exchange
+from fl_core.strategy import Exchange, why_not_finite, why_unexpected
 from fl_core.types import Client, ClientUpdate, RoundState, Task, Weights
 
 HUNG_SECONDS = 3600.0
@@ -43,7 +43,7 @@ def prepare(run: Run, worker: str, pool: Pool) -> Record:
 def take_part(run: Run, round: int, workers: Sequence[str], pool: Pool, exchange: int = 0) -> list[str]:
     """Trains the parts of the round that these workers have not replied to yet; gives the keys of their replies."""
     plan = run.record(plan_key(round))
-    if plan["finished"]:
+    if plan["finished"] or run.store.exists(close_key(round)):
         return []
     name = run.strategy.exchanges[exchange].name
     tasks = tasks_of(plan, name, workers)
@@ -124,7 +124,8 @@ def train_part(
     plan = run.record(plan_key(task.round))
     state, trip = run.state(task.round), run.strategy.exchanges[exchange]
     message = read_message(run, task.round, exchange)
-    folded = _Folded(trip, state, plan["weight_unit"])
+    unit = plan["weight_unit"] if trip.weigh == "examples" else exact.weight_unit(1.0, plan["clients"])
+    folded = _Folded(trip, state, unit)
     failures = dict(skip)
     for name in task.clients:
         if name in failures:
@@ -162,19 +163,19 @@ class _Folded:
     """The replies of a part's clients, summed or side by side as the exchange's form says; it has state because sums run."""
 
     def __init__(self, exchange: Exchange, state: RoundState, unit: float) -> None:
-        self._form, self._state, self._unit = exchange.form, state, unit
+        self._form, self._expected, self._unit = exchange.form, exchange.expects(state), unit
         self.tensors: dict[str, np.ndarray] = {}
         self.clients: dict[str, Record] = {}
 
     def why_not(self, update: ClientUpdate) -> str | None:
-        for name, value in self._state.weights.items():
-            if name not in update.move:
-                return f"its update lacks '{name}'"
-            if np.shape(update.move[name]) != value.shape:
-                return f"its update of '{name}' has shape {np.shape(update.move[name])}, not {value.shape}"
+        unexpected = why_unexpected(update.move, self._expected)
+        if unexpected:
+            return unexpected
         for name, metric in update.metrics.items():
             if not np.isfinite(metric):
                 return f"its {name} is {metric}"
+        if self._form == "list":
+            return why_not_finite(update.move, update.weight)
         return exact.why_not_summable(update.move, update.weight * self._unit)
 
     def add(self, client: str, update: ClientUpdate) -> None:

@@ -8,9 +8,7 @@ from fl_core.strategy import Exchange, Strategy, add
 from fl_core.types import Client, ClientUpdate, LocalWork, ModelUpdate, RoundState, Weights
 
 
-def fed_avg(
-    local_epochs: int = 1, local_steps: int | None = None, batch_size: int = 10, shuffle: bool = True, server_learning_rate: float = 1.0
-) -> Strategy:
+def fed_avg(local_epochs: int = 1, local_steps: int | None = None, batch_size: int = 10, shuffle: bool = True, server_learning_rate: float = 1.0) -> Strategy:
     """FedAvg. A client does `local_epochs` over its examples, or exactly `local_steps` batches where given, in batches of `batch_size` examples;
     the mean move is applied times `server_learning_rate` (1: plain averaging)."""
     work = local_work(local_epochs, local_steps, batch_size, shuffle)
