@@ -2,6 +2,9 @@
 
 import json
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +18,23 @@ def journal(run: Run, event: str, **facts: Any) -> None:
     """Adds an event: `started`, `done`, `found` (done before), `died`, `left_out`, …"""
     line = {"format": FORMAT, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), "pid": os.getpid(), "event": event, **facts}
     run.store.append(JOURNAL, (json.dumps(line, ensure_ascii=False) + "\n").encode())
+
+
+@contextmanager
+def staged(run: Run, stage: str, round: int, *, event: str = "stage", **facts: Any) -> Iterator[None]:
+    """Notes a stage with its seconds once it is done; a stage that fails is not noted."""
+    start = time.perf_counter()
+    yield
+    journal(run, event, stage=stage, round=round, seconds=round_seconds(time.perf_counter() - start), **facts)
+
+
+def round_seconds(seconds: float) -> float:
+    return float(f"{seconds:.6f}")
+
+
+def elapsed_seconds(run: Run) -> float:
+    """The seconds since the journal's first line."""
+    return (datetime.now(UTC) - datetime.fromisoformat(read_journal(run)[0]["time"])).total_seconds()
 
 
 def read_journal(run: Run) -> list[dict[str, Any]]:

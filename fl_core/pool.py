@@ -59,11 +59,12 @@ class Pool:
     """Training processes for one job at a time. `with Pool(2) as pool: …`; it has state because processes live."""
 
     def __init__(self, processes: int | None = None, nursery: str | None = None) -> None:
-        """`processes` defaults to one a core; `nursery` is the socket of one that somebody else keeps warm."""
+        """`processes` defaults to one a core; `nursery` is the socket of one that somebody else keeps warm. One of its own starts with the first call."""
         self.processes = min(processes or len(os.sched_getaffinity(0)), PROCESSES_MAX)
         if self.processes < 1:
             raise InputError(f"processes is {processes}; a pool has at least 1.")
-        self._shared, self._own = nursery, None if nursery else Nursery()
+        self._shared = nursery
+        self._kept: Nursery | None = None
         self._idle: list[_Trainer] = []
         self._context: Record = {}
 
@@ -77,16 +78,16 @@ class Pool:
         for trainer in self._idle:
             trainer.kill()
         self._idle.clear()
-        if self._own:
-            self._own.close()
+        if self._kept:
+            self._kept.close()
 
     def about(self, context: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> None:
         """Says which run the following calls are about. `given` are Python objects (a strategy, data) that stand in for what the job names."""
         self._context = dict(context)
         if given:
-            if not self._own:
+            if self._shared:
                 raise InputError("A pool on a shared nursery takes no Python objects.")
-            self._context["given"] = self._own.keep(cloudpickle.dumps(dict(given)))
+            self._context["given"] = self._own().keep(cloudpickle.dumps(dict(given)))
 
     def run(self, calls: Sequence[Call]) -> Iterator[tuple[Call, Outcome]]:
         """Runs the calls on the pool's processes and yields each with its outcome as it ends, in any order."""
@@ -114,8 +115,11 @@ class Pool:
                 trainer.kill()
 
     def _start(self) -> "_Trainer":
-        address = self._shared or (self._own.address if self._own else "")
-        return _Trainer(address)
+        return _Trainer(self._shared or self._own().address)
+
+    def _own(self) -> "Nursery":
+        self._kept = self._kept or Nursery()
+        return self._kept
 
 
 class _Trainer:

@@ -13,9 +13,9 @@ from fl_core.codec import Record, decode_record
 from fl_core.errors import InputError, StoreError
 from fl_core.federation import read_population
 from fl_core.job import FILE_NAME, NAME_RULE, Job
-from fl_core.journal import journal
+from fl_core.journal import journal, staged
 from fl_core.pool import Call, Pool
-from fl_core.run_folder import MANIFEST, Run, close_key, read_job
+from fl_core.run_folder import MANIFEST, Run, card_key, close_key, read_job
 from fl_core.server import examples_of
 from fl_core.store import FileStore, Store, open_store
 from fl_core.types import RoundState, Weights
@@ -136,7 +136,7 @@ def begin(one: Run, pool: Pool) -> None:
     for section, record in zip(one.job.workers, worker.call_until_done(one, pool, calls), strict=True):
         cards[section.name] = record
     _check_population(one, state, cards)
-    _check_writable(one.store)
+    check_writable(one.store)
     generator.write(one, state, facts, cards)
 
 
@@ -148,7 +148,7 @@ def _check_population(one: Run, state: RoundState, cards: Mapping[str, Record]) 
     scheduler.draw(one, people, 1, state.memory)
 
 
-def _check_writable(store: Store) -> None:
+def check_writable(store: Store) -> None:
     if not isinstance(store, FileStore):
         return
     above = store.root
@@ -163,6 +163,9 @@ def go_on(one: Run, pool: Pool, *, on_round: OnRound | None = None, resumed_from
     start = time.perf_counter()
     pool.about({"store": one.store.uri, "private": one.private.uri, "run": one.name}, one.given)
     names = [section.name for section in one.job.workers]
+    for name in names:
+        if not one.store.exists(card_key(name)):  # the run began in a pipeline that ended before its cards were made
+            worker.prepare(one, name, pool)
     measuring = worker.evaluators(one)
     first = max(one.last_round(), 1)
     _stage(one, "evaluate", first, lambda: worker.evaluate(one, first, measuring, pool))
@@ -181,26 +184,29 @@ def go_on(one: Run, pool: Pool, *, on_round: OnRound | None = None, resumed_from
         _stage(one, "close", round, lambda: server.close(one, round))  # noqa: B023
         _stage(one, "evaluate", round + 1, lambda: worker.evaluate(one, round + 1, measuring, pool))  # noqa: B023
         if on_round:
-            on_round(_progress(one, round, time.perf_counter() - begun))
+            on_round(progress_of(one, round, time.perf_counter() - begun))
         round += 1
     seconds = time.perf_counter() - start
     facts = {"runner": "process", "seconds": seconds, "rounds_per_second": (round - max(first, 1)) / seconds, "resumed_from": resumed_from}
+    return Result(one, finish(one, facts))
+
+
+def finish(one: Run, facts: Mapping[str, Any]) -> Record:
+    """Writes model and summary once the scheduler has found the job finished; `facts` are the runner's own."""
+    if not scheduler.plan(one, one.last_round())["finished"]:
+        raise InputError(f"The run '{one.name}' has done {one.last_round() - 1} of {one.job.rounds} rounds; go on with it before it is finished.")
     summary = server.finish(one, facts)
     journal(one, "finished", digest=summary["digest"])
-    return Result(one, summary)
+    return summary
 
 
 def _stage(one: Run, stage: str, round: int, call: Callable[[], Any]) -> None:
-    start = time.perf_counter()
-    call()
-    journal(one, "stage", stage=stage, round=round, seconds=round_seconds(time.perf_counter() - start))
+    with staged(one, stage, round):
+        call()
 
 
-def round_seconds(seconds: float) -> float:
-    return float(f"{seconds:.6f}")
-
-
-def _progress(one: Run, round: int, seconds: float) -> Progress:
+def progress_of(one: Run, round: int, seconds: float) -> Progress:
+    """How far the run is after a round that is closed."""
     closed = one.record(close_key(round))
     losses = [figures["loss"] for figures in closed["clients"].values() if "loss" in figures]
     measured = server.merge_metrics(one, round + 1) or {"metrics": {}}

@@ -15,11 +15,17 @@ from fl_core.strategy import Draw
 from fl_core.types import Weights
 
 
+PARTS = 4
+
+
 def plan(run: Run, round: int, parts: int = 1) -> Record:
     """The plan of the round. `parts` is into how many leases each worker's clients are split where the job does not say."""
     found = run.find(plan_key(round))
     if found is not None:
         return found
+    before = run.find(plan_key(round - 1))
+    if before is not None and before["finished"]:
+        return run.put(plan_key(round), {"run": run.name, "round": round, "finished": True, "why": before["why"]})
     merge_metrics(run, round)
     base = {"run": run.name, "round": round, "state": run.digest(state_key(round)), "previous": _previous(run, round)}
     reason = why_finished(run, round)

@@ -30,7 +30,7 @@ def close(run: Run, round: int) -> Record | None:
         _check_quorum(run, plan, record)
         record = run.put(close_key(round), record)
         journal(run, "closed", round=round, stage="close", clients=len(record["clients"]), left_out=len(record["left_out"]))
-    if run.last_round() <= round:
+    if not run.store.exists(state_key(round + 1)) and not run.store.exists(close_key(round + 1)):  # an older state may be forgotten
         run.store.put(state_key(round + 1), encode_state(next_state(run, plan, record, exchange)))
     _forget(run, round)
     return record

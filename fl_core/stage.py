@@ -1,0 +1,131 @@
+"""What every pipeline task does around its stage: it opens the run, notes the stage in the journal, and ends an error in one sentence and its exit code.
+
+The one place that reads a task's environment: FL_PRIVATE (the organisation's private place), FL_RUNNER (who calls the stages), FL_FAILURE (a file for
+the sentence of a task that fails, for a runner that does not see the task's exit code).
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from fl_core import generator
+from fl_core.codec import Record
+from fl_core.compiled import check_fixed
+from fl_core.errors import FederationError, InputError
+from fl_core.job import FILE_NAME, NAME_RULE, Job, parse_bundle
+from fl_core.journal import elapsed_seconds, staged
+from fl_core.pool import Pool, open_pool
+from fl_core.run_folder import MANIFEST, Run, plan_key
+from fl_core.runner import check_writable, open_run, private_store
+from fl_core.store import Store, open_store
+
+PRIVATE, RUNNER, FAILURE = "FL_PRIVATE", "FL_RUNNER", "FL_FAILURE"
+OCCURRENCE_NAME_MAX = 26
+
+
+class Artifact(Protocol):
+    """A file that a task leaves for the pipeline, with metadata that its page shows."""
+
+    path: str
+    metadata: dict[str, Any]
+
+
+@contextmanager
+def stage(name: str, store: str, run: str, *, round: int = 0, worker: str = "") -> Iterator[tuple[Run, Pool]]:
+    """The run and a pool for one stage; in the journal the stage is `passed` where the job had ended before it."""
+    with ending(), open_pool() as pool:
+        one = open_run_at(store, run)
+        pool.about({"store": one.store.uri, "private": one.private.uri, "run": one.name})
+        with staged(one, name, round, event="passed" if ended_before(one, round) else "stage", **({"worker": worker} if worker else {})):
+            yield one, pool
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """Ends the task with one sentence on stderr and the error's exit code."""
+    try:
+        yield
+    except FederationError as error:
+        _tell_runner({"kind": type(error).__name__, "error": str(error)})
+        print(error, file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+
+
+def _tell_runner(failure: Record) -> None:
+    if os.environ.get(FAILURE):
+        Path(os.environ[FAILURE]).write_text(json.dumps(failure))
+
+
+def place_of(store: str, run: str) -> Store:
+    """Where a run lies: STORE/runs/RUN, or `run` itself where it is a whole address."""
+    if "://" in run:
+        return open_store(run)
+    if not FILE_NAME.fullmatch(run):
+        raise InputError(f"run is '{run}'; {NAME_RULE}")
+    if not store:
+        raise InputError("store is empty; it says where the federation meets, such as s3://bucket/prefix.")
+    return open_store(store).at(f"runs/{run}")
+
+
+def open_run_at(store: str, run: str) -> Run:
+    one = open_run(place_of(store, run).uri)
+    return Run(one.name, one.job, one.store, _private(one.store))
+
+
+def _private(place: Store) -> Store:
+    folder = os.environ.get(PRIVATE)
+    return open_store(folder).at(place.uri.rstrip("/").rpartition("/")[2]) if folder else private_store(place)
+
+
+def ended_before(one: Run, round: int) -> bool:
+    """Whether a plan of this round or the one before says that the job is finished."""
+    return any((one.find(plan_key(r)) or {}).get("finished", False) for r in (round - 1, round) if r > 0)
+
+
+def generate(
+    pool: Pool, store: str, run: str, bundle: str, *, overrides: str = "", start_from: str = "", seed: str = "", fixed: str = "", occurrence: str = ""
+) -> Run:
+    """Checks the job and writes it with its first state; a run that is there with the same job is gone on with. The data are checked worker by worker, later."""
+    job = filled_in(bundle, overrides, start_from, seed)
+    check_fixed(job, fixed)
+    place = place_of(store, run or f"{job.name[:OCCURRENCE_NAME_MAX]}-{occurrence}")
+    if place.exists(MANIFEST):
+        return _same_job(open_run(place.uri), job)
+    one = Run(place.uri.rstrip("/").rpartition("/")[2], job, place, _private(place))
+    state, facts = generator.check(job, pool)
+    check_writable(place)
+    with staged(one, "generate", 0):
+        generator.write(one, state, facts)
+    return one
+
+
+def filled_in(bundle: str, overrides: str, start_from: str, seed: str) -> Job:
+    """The job in a bundle with what the user filled in: an override a line, a start, a seed; empty ones leave the job's own."""
+    lines = [line for line in overrides.splitlines() if line.strip()]
+    lines += [f"start_from={json.dumps(start_from)}"] if start_from else []
+    lines += [f"seed={seed}"] if seed.strip() else []
+    return parse_bundle(bundle, lines)
+
+
+def _same_job(one: Run, job: Job) -> Run:
+    if one.job.digest != job.digest:
+        raise InputError(f"{one.store.uri} holds a run of another job; give this run another name.")
+    return one
+
+
+def write_receipt(artifact: Artifact, **facts: Any) -> None:
+    """Leaves small facts as the artifact's metadata and as its content."""
+    artifact.metadata.update(facts)
+    Path(artifact.path).write_text(json.dumps(facts))
+
+
+def runner_facts(one: Run) -> Record:
+    """What the summary says of the runner; the seconds are those since the journal's first line."""
+    seconds = elapsed_seconds(one)
+    return {
+        "runner": os.environ.get(RUNNER, "kubeflow"), "seconds": seconds, "rounds_per_second": (one.last_round() - 1) / seconds, "resumed_from": None
+    }  # fmt: skip

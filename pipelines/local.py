@@ -1,0 +1,92 @@
+"""The `subprocess` runner: the compiled pipeline under kfp.local, every stage a process of its own, on one warm nursery."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from fl_core import errors, stage
+from fl_core.errors import FederationError, InputError, TrainingError
+from fl_core.job import Job
+from fl_core.pool import NURSERY, Nursery
+from fl_core.run_folder import MANIFEST, Run, close_key
+from fl_core.runner import OnRound, Result, new_run, open_run, progress_of
+from fl_core.store import FileStore
+
+POLL_SECONDS = 0.1
+LOG_LINES = 12
+LOG = "pipeline.log"
+
+
+def run_local(
+    job: Job, *, runner: str = "subprocess", store: str = "file://store", out: str | Path | None = None, name: str | None = None, on_round: OnRound | None = None
+) -> Result:
+    """Trains the job to its end as pipelines under kfp.local and gives the result; a long job is several pipelines, one after another.
+
+    Raises what the failed stage raised, TrainingError where a stage died. The runner's log and the tasks' receipts lie in the run's private place.
+    """
+    if runner != "subprocess":
+        raise InputError(f"runner is '{runner}'; known here is 'subprocess'.")
+    one = new_run(job, store=store, out=out, name=name)
+    assert isinstance(one.private, FileStore)
+    folder = one.private.root / "pipeline"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix="fl-") as scratch:
+            _run_pipelines(one, folder, Path(scratch), on_round)
+    finally:
+        if not one.store.exists(MANIFEST):
+            shutil.rmtree(folder)
+    finished = open_run(one.store.uri)
+    return Result(finished, finished.record("summary.json"))
+
+
+def _run_pipelines(one: Run, folder: Path, scratch: Path, on_round: OnRound | None) -> None:
+    failure = scratch / "failure.json"
+    with open(folder / LOG, "ab") as log:
+        nursery = Nursery()
+        environment = {**os.environ, NURSERY: nursery.address, stage.RUNNER: "subprocess", stage.FAILURE: str(failure), "TMPDIR": str(scratch)}
+        child = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.local_child", str(folder / "artifacts")],
+            stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=environment,
+        )  # fmt: skip
+        try:
+            assert child.stdin
+            child.stdin.write(json.dumps({"bundle": one.job.bundle(), "run": one.store.uri}).encode())
+            child.stdin.close()
+            _watch(child, one, on_round)
+        finally:
+            child.kill()
+            child.wait()
+            nursery.close()
+    if child.returncode:
+        raise _reason(failure, folder / LOG)
+
+
+def _watch(child: "subprocess.Popen[bytes]", one: Run, on_round: OnRound | None) -> None:
+    """Tells of every round that is closed and measured, until the runner ends."""
+    round, begun = 1, time.perf_counter()
+    while True:
+        ended = child.poll() is not None
+        while on_round and one.store.exists(close_key(round)) and one.store.exists(f"rounds/{round + 1:04d}/plan.json"):
+            now = time.perf_counter()
+            on_round(progress_of(one, round, now - begun))
+            round, begun = round + 1, now
+        if ended:
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _reason(failure: Path, log: Path) -> FederationError:
+    """What the failed stage said, or the end of the log where it could not say anything."""
+    if failure.exists():
+        told: dict[str, Any] = json.loads(failure.read_text())
+        kind = getattr(errors, told["kind"])
+        return kind(told["error"])  # type: ignore[no-any-return]
+    end = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+    return TrainingError(f"A stage of the pipeline died; go on with `fl resume`. The end of {log}:\n{end}")

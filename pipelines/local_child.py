@@ -1,0 +1,36 @@
+"""The process in which kfp.local runs a job's pipelines: `python -m pipelines.local_child FOLDER`, job and run on standard input."""
+
+import json
+import sys
+
+from kfp import local
+
+from fl_core.job import parse_bundle
+from fl_core.run_folder import Run
+from fl_core.runner import open_run
+from fl_core.stage import ended_before
+from pipelines.unrolled import ROUNDS_MAX, TRAININGS_MAX, build
+
+
+def main(folder: str) -> None:
+    """Runs pipeline after pipeline until the job is finished; the first failure ends it."""
+    told = json.loads(sys.stdin.read())
+    job, run = parse_bundle(told["bundle"]), told["run"]
+    local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=folder)
+    rounds_a_run = max(1, min(ROUNDS_MAX, TRAININGS_MAX // len(job.workers)))
+    first = 1
+    while first <= job.rounds:
+        rounds = min(rounds_a_run, job.rounds - first + 1)
+        build(job, first_round=first, rounds=rounds)(run=run)
+        first += rounds
+        if first <= job.rounds and _ended(open_run(run), first):
+            build(job, first_round=job.rounds + 1, rounds=0)(run=run)
+            return
+
+
+def _ended(one: Run, round: int) -> bool:
+    return ended_before(one, round)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
