@@ -9,7 +9,8 @@ from fl_core.codec import decode_tensors, encode_record, encode_state, sha256, u
 from fl_core.errors import FederationError, InputError
 from fl_core.job import Job
 from fl_core.pool import Call, Died, Pool
-from fl_core.run_folder import JOB, MANIFEST, Run, card_key, state_key
+from fl_core.run_folder import JOB, MANIFEST, ROSTER, Run, card_key, state_key
+from fl_core.signing import SERVER, make_key
 from fl_core.store import FileStore
 from fl_core.strategy import load_strategy
 from fl_core.types import RoundState, Weights
@@ -41,20 +42,24 @@ def call(pool: Pool, one: Call) -> dict[str, Any]:
 
 
 def write(run: Run, state: RoundState, facts: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-    """Writes the job whole; the manifest, which makes it a run, comes last."""
+    """Writes the job whole, signed by the server; the manifest, which makes it a run, comes last.
+
+    Where the cards are there already, one process is the whole federation: its workers sign with keys made for the run.
+    """
     store, job = run.store, run.job
+    key = make_key(run.private, SERVER)
     store.put(JOB, job.text.encode())
     for name, text in job.code.items():
         store.put(f"job/code/{name}", text.encode())
     store.put(state_key(1), data := encode_state(state))
     for worker, card in (cards or {}).items():
-        run.put(card_key(worker), card)
-    store.put("job/roster.json", encode_record({"workers": [worker.model_dump(exclude_none=True) for worker in job.workers]}))
-    manifest = {
-        "run": run.name, "name": job.name, "digest": job.digest, "job": sha256(job.text.encode()), "code": job.code_sha256, "given": sorted(run.given),
-        "keep_states": keep_every(job, len(data)), **facts,
-    }  # fmt: skip
-    store.put(MANIFEST, encode_record(manifest))
+        run.put(card_key(worker), {**card, "public_key": make_key(run.private, worker)})
+    roster = encode_record({"workers": [worker.model_dump(exclude_none=True) for worker in job.workers]})
+    store.put(ROSTER, roster)
+    run.put(MANIFEST, {
+        "run": run.name, "name": job.name, "digest": job.digest, "job": sha256(job.text.encode()), "code": job.code_sha256, "roster": sha256(roster),
+        "given": sorted(run.given), "keep_states": keep_every(job, len(data)), "server_key": key, "keys": "run" if cards else "roster", **facts,
+    })  # fmt: skip
 
 
 def keep_every(job: Job, state_bytes: int) -> int:

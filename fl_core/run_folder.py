@@ -5,15 +5,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from fl_core.codec import Record, decode_record, decode_state, encode_record, sha256
-from fl_core.errors import InputError, KeyMissing
+from fl_core import signing
+from fl_core.codec import Record, decode_record, decode_state, decode_tensors, digest_weights, encode_record, encode_tensors, sha256
+from fl_core.errors import InputError, KeyMissing, SignatureError
 from fl_core.federation import Population, read_population
 from fl_core.job import Job, parse_job
 from fl_core.store import DictStore, Store
 from fl_core.strategy import Strategy, load_strategy
-from fl_core.types import RoundState
+from fl_core.types import RoundState, Weights
 
-JOB, MANIFEST = "job/job.yaml", "job/manifest.json"
+JOB, ROSTER, MANIFEST = "job/job.yaml", "job/roster.json", "job/manifest.json"
 
 
 def state_key(round: int) -> str:
@@ -66,9 +67,15 @@ class Run:
     def strategy(self) -> Strategy:
         return self.given["strategy"] if "strategy" in self.given else load_strategy(self.job)
 
+    @cached_property
+    def manifest(self) -> Record:
+        return read_manifest(self.store)
+
     def record(self, key: str) -> Record:
-        """The record under the key; KeyMissing where there is none."""
-        return decode_record(self.store.get(key), key)
+        """The record under the key; KeyMissing where there is none, SignatureError where it is not what its signer wrote."""
+        record = decode_record(self.store.get(key), key)
+        self._check(key, record)
+        return record
 
     def find(self, key: str) -> Record | None:
         """The record under the key, None where there is none."""
@@ -78,16 +85,59 @@ class Run:
             return None
 
     def put(self, key: str, record: Mapping[str, Any]) -> Record:
-        """Writes the record once and returns it as it is read back."""
-        data = encode_record(record)
+        """Writes the record once, signed by the role whose key it is, and returns it as it is read back."""
+        data = encode_record(self._sign(key, record))
         self.store.put(key, data)
         return decode_record(data, key)
+
+    def put_tensors(self, key: str, tensors: Weights, record: Mapping[str, Any]) -> None:
+        """Writes tensors once, with a signed record that names their digest."""
+        self.store.put(key, encode_tensors(tensors, self._sign(key, {**record, "tensors": digest_weights(tensors)})))
+
+    def tensors(self, key: str) -> tuple[Weights, Record]:
+        """Tensors and their record; SignatureError where they are not what their signer wrote."""
+        return self.check_tensors(self.store.get(key), key)
+
+    def check_tensors(self, data: bytes | memoryview, key: str) -> tuple[Weights, Record]:
+        """As `tensors`, of bytes that were read already."""
+        tensors, record = decode_tensors(data, f"'{key}'")
+        self._check(key, record)
+        if digest_weights(tensors) != record.get("tensors"):
+            raise SignatureError(f"'{key}' holds other tensors than '{signer_of(key)}' signed.")
+        return tensors, record
+
+    def _sign(self, key: str, record: Mapping[str, Any]) -> Record:
+        role = signer_of(key)
+        return signing.sign(record, role, signing.own_key(self.private, role))
+
+    def _check(self, key: str, record: Record) -> None:
+        role = signer_of(key)
+        signing.check(record, role, self.public_key(role), f"'{key}'")
+
+    def public_key(self, role: str) -> str:
+        """The server's key from the manifest; a worker's from the roster, or from its data card where the roster leaves it open."""
+        if role == signing.SERVER:
+            return str(self.manifest["server_key"])
+        listed = {worker.name: worker.public_key for worker in self.job.workers}
+        if role not in listed:
+            raise SignatureError(f"'{role}' is no worker of this federation.")
+        if self.manifest["keys"] == "roster" and listed[role]:
+            return str(listed[role])
+        return str(self._cards[role]["public_key"])
+
+    @cached_property
+    def _cards(self) -> "_Cards":
+        return _Cards(self)
 
     def digest(self, key: str) -> str:
         return sha256(self.store.get(key))
 
-    def state(self, round: int) -> RoundState:
-        return decode_state(self.store.get(state_key(round)), state_key(round))
+    def state(self, round: int, digest: str | None = None) -> RoundState:
+        """The state that the round starts from; SignatureError where it is not the one of this digest."""
+        data = self.store.get(state_key(round))
+        if digest is not None and sha256(data) != digest:
+            raise SignatureError(f"'{state_key(round)}' is not the state that the plan of round {round} names; it was swapped.")
+        return decode_state(data, state_key(round))
 
     def last_round(self) -> int:
         """The number of the newest state, 0 where there is none."""
@@ -95,16 +145,41 @@ class Run:
         return max(rounds, default=0)
 
 
-def read_job(store: Store) -> Job:
-    """The job of a run folder, its code checked against the manifest; InputError where there is no run, SignatureError where a file was changed."""
+def signer_of(key: str) -> str:
+    """The role whose key this is: a worker for its card, replies and evaluations, the server for all else."""
+    words = key.split("/")
+    if key.startswith("job/cards/") or words[-2:-1] == ["evaluate"]:
+        return words[-1].removesuffix(".json")
+    return words[3] if len(words) == 5 else signing.SERVER
+
+
+class _Cards(dict[str, Record]):
+    """Data cards by worker, each read once."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self._run = run
+
+    def __missing__(self, worker: str) -> Record:
+        self[worker] = decode_record(self._run.store.get(card_key(worker)), card_key(worker))
+        return self[worker]
+
+
+def read_manifest(store: Store) -> Record:
+    """What makes a folder a run: hashes of its job, signed by its server; InputError where there is none."""
     try:
         manifest = decode_record(store.get(MANIFEST), MANIFEST)
-        text = bytes(store.get(JOB)).decode()
-        code = {name: bytes(store.get(f"job/code/{name}")).decode() for name in manifest["code"]}
     except KeyMissing as error:
         raise InputError(f"There is no run in {store.uri}: '{error.key}' is missing.") from error
-    for name, digest in {JOB: manifest["job"], **{f"job/code/{name}": digest for name, digest in manifest["code"].items()}}.items():
-        if sha256(store.get(name)) != digest:
-            raise InputError(f"'{name}' in {store.uri} was changed after the run began; start a new run for another job.")
-    return parse_job(text, code=code, what=f"'{JOB}'")
+    signing.check(manifest, signing.SERVER, str(manifest.get("server_key")), f"'{MANIFEST}'")
+    return manifest
 
+
+def read_job(store: Store) -> Job:
+    """The job of a run folder, checked against the manifest; InputError where there is none or where it was edited."""
+    manifest = read_manifest(store)
+    for name, digest in {JOB: manifest["job"], ROSTER: manifest["roster"], **{f"job/code/{n}": d for n, d in manifest["code"].items()}}.items():
+        if not store.exists(name) or sha256(store.get(name)) != digest:
+            raise InputError(f"'{name}' in {store.uri} was changed after the run began; start a new run for another job.")
+    code = {name: bytes(store.get(f"job/code/{name}")).decode() for name in manifest["code"]}
+    return parse_job(bytes(store.get(JOB)).decode(), code=code, what=f"'{JOB}'")

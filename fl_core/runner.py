@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from fl_core import generator, scheduler, server, worker
-from fl_core.codec import Record, decode_record
+from fl_core.codec import Record
 from fl_core.errors import InputError, StoreError
 from fl_core.federation import read_population
 from fl_core.job import FILE_NAME, NAME_RULE, Job
 from fl_core.journal import journal, staged
 from fl_core.pool import Call, Pool
-from fl_core.run_folder import MANIFEST, Run, card_key, close_key, read_job
+from fl_core.run_folder import MANIFEST, Run, card_key, close_key, plan_key, read_job, read_manifest
 from fl_core.server import examples_of
 from fl_core.store import FileStore, Store, open_store
 from fl_core.types import RoundState, Weights
@@ -92,7 +92,7 @@ def resume(folder: str | Path, *, processes: int | None = None, on_round: OnRoun
     summary = one.find("summary.json")
     if summary is not None:
         return Result(one, summary)
-    given = one.record(MANIFEST)["given"]
+    given = one.manifest["given"]
     if given:
         raise InputError(f"This run was given its {' and '.join(given)} in Python; start it again there, it cannot be resumed from its folder.")
     server.forget_failed_replies(one, one.last_round())
@@ -118,7 +118,7 @@ def open_run(folder: str | Path) -> Run:
     """The run in a folder or at a URI; InputError where there is none."""
     place = open_store(str(folder))
     job = read_job(place)
-    return Run(decode_record(place.get(MANIFEST), MANIFEST)["run"], job, place, private_store(place))
+    return Run(read_manifest(place)["run"], job, place, private_store(place))
 
 
 def private_store(place: Store) -> Store:
@@ -174,7 +174,7 @@ def go_on(one: Run, pool: Pool, *, on_round: OnRound | None = None, resumed_from
     while True:
         begun = time.perf_counter()
         _stage(one, "select", round, lambda: scheduler.plan(one, round, parts))  # noqa: B023
-        if one.record(f"rounds/{round:04d}/plan.json")["finished"]:
+        if one.record(plan_key(round))["finished"]:
             break
         if not one.store.exists(close_key(round)):
             for exchange in range(len(one.strategy.exchanges)):

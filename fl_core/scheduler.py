@@ -8,7 +8,7 @@ from fl_core import exact
 from fl_core.codec import Record
 from fl_core.errors import InputError
 from fl_core.program import direction_of
-from fl_core.run_folder import MANIFEST, Run, close_key, metrics_key, plan_key, state_key
+from fl_core.run_folder import MANIFEST, Run, card_key, close_key, metrics_key, plan_key, state_key
 from fl_core.server import merge_metrics
 from fl_core.federation import Population
 from fl_core.strategy import Draw
@@ -27,7 +27,7 @@ def plan(run: Run, round: int, parts: int = 1) -> Record:
     if before is not None and before["finished"]:
         return run.put(plan_key(round), {"run": run.name, "round": round, "finished": True, "why": before["why"]})
     merge_metrics(run, round)
-    base = {"run": run.name, "round": round, "state": run.digest(state_key(round)), "previous": _previous(run, round)}
+    base = {"run": run.name, "round": round, "state": run.digest(state_key(round)), **rests_on(run, round)}
     reason = why_finished(run, round)
     if reason:
         return run.put(plan_key(round), {**base, "finished": True, "why": reason})
@@ -42,8 +42,11 @@ def plan(run: Run, round: int, parts: int = 1) -> Record:
     return run.put(plan_key(round), {**base, "finished": False, "clients": len(chosen), "workers": workers, "weight_unit": unit})
 
 
-def _previous(run: Run, round: int) -> str | None:
-    return run.digest(close_key(round - 1)) if round > 1 else None
+def rests_on(run: Run, round: int) -> Record:
+    """What a plan names by digest: the close record before it; the first names the manifest and the workers' cards."""
+    if round > 1:
+        return {"previous": run.digest(close_key(round - 1))}
+    return {"previous": run.digest(MANIFEST), "cards": {worker.name: run.digest(card_key(worker.name)) for worker in run.job.workers}}
 
 
 def choose(run: Run, round: int) -> list[str]:
@@ -82,7 +85,7 @@ def why_finished(run: Run, round: int) -> str | None:
     found = run.find(metrics_key(round))
     if found is None:
         return None
-    better = {**run.record(MANIFEST)["better"]}
+    better = run.manifest["better"]
     for metric, goal in run.job.stop_when.items():
         value = found["metrics"].get(metric)
         if value is None:

@@ -8,9 +8,9 @@ import numpy as np
 
 from fl_core import exact
 from fl_core.codec import Record, decode_tensors, digest_weights, encode_record, encode_state, encode_tensors, sha256
-from fl_core.errors import InputError, KeyMissing, KeyTaken, QuorumError
+from fl_core.errors import InputError, KeyMissing, KeyTaken, QuorumError, SignatureError
 from fl_core.journal import journal
-from fl_core.run_folder import MANIFEST, Run, card_key, close_key, evaluation_key, message_key, metrics_key, plan_key, reply_key, state_key
+from fl_core.run_folder import Run, card_key, close_key, evaluation_key, message_key, metrics_key, plan_key, reply_key, state_key
 from fl_core.strategy import Exchange, why_not_finite, why_unexpected
 from fl_core.types import Form, ModelUpdate, RoundState, Weights
 from fl_core.worker import tasks_of
@@ -27,7 +27,7 @@ def close(run: Run, round: int) -> Record | None:
     record = run.find(close_key(round))
     if record is None:
         record = decide(run, plan, exchange)
-        _check_quorum(run, plan, record)
+        _check_quorum(run, plan, record, exchange)
         record = run.put(close_key(round), record)
         journal(run, "closed", round=round, stage="close", clients=len(record["clients"]), left_out=len(record["left_out"]))
     if not run.store.exists(state_key(round + 1)) and not run.store.exists(close_key(round + 1)):  # an older state may be forgotten
@@ -51,15 +51,15 @@ def answer(run: Run, round: int, exchange: int) -> None:
     key = message_key(round, trip.name)
     if run.store.exists(key) or trip.at_server is None:
         return
-    state = run.state(round)
+    state = run.state(round, plan["state"])
     record = decide(run, plan, trip)
-    _check_quorum(run, plan, record)
-    run.store.put(key, encode_tensors(trip.at_server(state, merge(run, state, record, trip)), {"round": round}))
+    _check_quorum(run, plan, record, trip)
+    run.put_tensors(key, trip.at_server(state, merge(run, state, record, trip)), {"run": run.name, "round": round, "plan": record["plan"]})
 
 
 def next_state(run: Run, plan: Record, record: Record, exchange: Exchange) -> RoundState:
     """What the close record's replies make of the round's state; without any client the state is passed on."""
-    state = run.state(plan["round"])
+    state = run.state(plan["round"], plan["state"])
     if not record["clients"]:
         return state.next()
     return run.strategy.apply(state, merge(run, state, record, exchange))
@@ -93,9 +93,9 @@ def decide(run: Run, plan: Record, exchange: Exchange) -> Record:
 def _why_refused(run: Run, plan: Record, exchange: Exchange, asked: tuple[str, ...], data: bytes | memoryview, key: str) -> tuple[str | None, Record | None]:
     """A reason not to accept a reply as a whole, or None and its record."""
     try:
-        tensors, reply = decode_tensors(data, key)
-    except InputError as error:
-        return str(error), None
+        tensors, reply = run.check_tensors(data, key)
+    except (InputError, SignatureError) as error:
+        return f"its reply was refused: {error}", None
     if (reply["run"], reply["round"], reply["form"]) != (run.name, plan["round"], exchange.form) or reply["plan"] != run.digest(plan_key(plan["round"])):
         return "its reply is for another round", None
     if sorted([*reply["clients"], *reply["failures"]]) != sorted(asked):
@@ -125,8 +125,8 @@ def apart(tensors: Weights, reply: Record) -> Iterator[tuple[str, Weights, float
         yield client, moves.get(str(number), {}), figures["weight"]
 
 
-def _check_quorum(run: Run, plan: Record, record: Record) -> None:
-    needed = math.ceil(run.job.quorum * plan["clients"])
+def _check_quorum(run: Run, plan: Record, record: Record, exchange: Exchange) -> None:
+    needed = max(math.ceil(run.job.quorum * plan["clients"]), exchange.least if plan["clients"] else 0)
     if len(record["clients"]) < needed:
         missing = "; ".join(f"{entry['client']} ({entry['worker']}): {entry['reason']}" for entry in record["left_out"][:10])
         more = len(record["left_out"]) - 10
@@ -188,7 +188,7 @@ def _forget(run: Run, round: int) -> None:
         record = run.find(close_key(gone)) or {"replies": {}}
         for key in record["replies"]:
             run.store.delete(key)
-    every = run.record(MANIFEST)["keep_states"]
+    every = run.manifest["keep_states"]
     if round > 2 and (round - 2) % every:
         run.store.delete(state_key(round - 1))
 
@@ -198,14 +198,22 @@ def merge_metrics(run: Run, round: int) -> Record | None:
     found = run.find(metrics_key(round))
     if found is not None:
         return found
-    parts = [part for worker in run.job.workers if (part := run.find(evaluation_key(round, worker.name))) is not None]
+    parts = [part for worker in run.job.workers if (part := _evaluation(run, round, worker.name)) is not None]
     if not parts:
         return None
     clients = {client: figures for part in parts for client, figures in part["clients"].items()}
     metrics = held_out_metrics(clients)
     for part in parts:
         metrics |= part.get("test", {}).get("metrics", {})
-    return run.put(metrics_key(round), {"round": round, "metrics": metrics, "clients": clients})
+    return run.put(metrics_key(round), {"run": run.name, "round": round, "state": run.digest(state_key(round)), "metrics": metrics, "clients": clients})
+
+
+def _evaluation(run: Run, round: int, worker: str) -> Record | None:
+    """A worker's evaluation of the round's first state; SignatureError where it measured another state."""
+    found = run.find(evaluation_key(round, worker))
+    if found is not None and found["state"] != run.digest(state_key(round)):
+        raise SignatureError(f"'{evaluation_key(round, worker)}' measured another state than round {round} starts from; the state was swapped.")
+    return found
 
 
 def held_out_metrics(clients: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
@@ -255,16 +263,14 @@ def finish(run: Run, facts: Mapping[str, Any]) -> Record:
     failures = [
         {"round": round, **entry} for round in range(1, last) for entry in run.record(close_key(round))["left_out"]
     ]  # fmt: skip
-    manifest = run.record(MANIFEST)
     summary = {
         "name": run.job.name, "run": run.name, "rounds": last - 1, "digest": digest_weights(state.weights), "job_digest": run.job.digest,
         "metrics": table[-1]["metrics"], "examples": sum(row.get("examples", 0) for row in table), "failures": failures,
-        "privacy": {"protected": False}, "reproducible": True, "numerics": manifest.get("numerics", {}), **facts,
+        "privacy": {"protected": False}, "reproducible": True, "numerics": run.manifest.get("numerics", {}), **facts,
     }  # fmt: skip
     _put_anew(run, "model.safetensors", encode_tensors(state.weights, {"digest": summary["digest"], "name": run.job.name}))
     _put_anew(run, "metrics.jsonl", b"".join(encode_record(row) + b"\n" for row in table))
-    run.store.put("summary.json", encode_record(summary))
-    return run.record("summary.json")
+    return run.put("summary.json", summary)
 
 
 def _put_anew(run: Run, key: str, data: bytes) -> None:

@@ -17,6 +17,7 @@ from fl_core.errors import FederationError, InputError, TrainingError
 from fl_core.journal import journal
 from fl_core.pool import Call, Died, Pool
 from fl_core.run_folder import Run, card_key, close_key, evaluation_key, message_key, plan_key, reply_key, state_key
+from fl_core.signing import make_key
 from fl_core.strategy import Exchange, why_not_finite, why_unexpected
 from fl_core.types import Client, ClientUpdate, RoundState, Task, Weights
 
@@ -37,7 +38,8 @@ def prepare(run: Run, worker: str, pool: Pool) -> Record:
     found = run.find(card_key(worker))
     if found is not None:
         return found
-    return run.put(card_key(worker), call_until_done(run, pool, [Call("card", {"worker": worker})])[0])
+    card = call_until_done(run, pool, [Call("card", {"worker": worker})])[0]
+    return run.put(card_key(worker), {**card, "public_key": make_key(run.private, worker)})
 
 
 def take_part(run: Run, round: int, workers: Sequence[str], pool: Pool, exchange: int = 0) -> list[str]:
@@ -122,7 +124,7 @@ def train_part(
 ) -> None:
     """Trains the clients of one part in turn and writes the reply; what fails by itself is left out, client by client."""
     plan = run.record(plan_key(task.round))
-    state, trip = run.state(task.round), run.strategy.exchanges[exchange]
+    state, trip = run.state(task.round, plan["state"]), run.strategy.exchanges[exchange]
     message = read_message(run, task.round, exchange)
     unit = plan["weight_unit"] if trip.weigh == "examples" else exact.weight_unit(1.0, plan["clients"])
     folded = _Folded(trip, state, unit)
@@ -151,7 +153,7 @@ def train_part(
         "run": run.name, "round": task.round, "exchange": task.exchange, "worker": task.worker, "part": task.part, "form": trip.form,
         "plan": run.digest(plan_key(task.round)), "clients": folded.clients, "failures": failures,
     }  # fmt: skip
-    run.store.put(key_of(task), encode_tensors(folded.tensors, record))
+    run.put_tensors(key_of(task), folded.tensors, record)
 
 
 def _reason(text: str) -> str:
@@ -195,7 +197,7 @@ def read_message(run: Run, round: int, exchange: int) -> Weights:
     if exchange == 0:
         return {}
     key = message_key(round, run.strategy.exchanges[exchange - 1].name)
-    return decode_tensors(run.store.get(key), key)[0]
+    return run.tensors(key)[0]
 
 
 def _memory_key(client: str, round: int) -> str:
@@ -225,7 +227,7 @@ def evaluate(run: Run, round: int, workers: Sequence[str], pool: Pool) -> None:
         calls = _evaluation_calls(run, round, worker)
         if calls and not run.store.exists(evaluation_key(round, worker)):
             parts = call_until_done(run, pool, calls)
-            run.put(evaluation_key(round, worker), merge_evaluations(round, worker, parts))
+            run.put(evaluation_key(round, worker), {**merge_evaluations(round, worker, parts), "state": run.digest(state_key(round))})
 
 
 def must_evaluate(run: Run, round: int) -> bool:
