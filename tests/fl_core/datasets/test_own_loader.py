@@ -26,5 +26,5 @@ def test_a_loader_of_ones_own_is_called_like_a_built_in_one(tmp_path: Path) -> N
 
 def test_its_options_are_checked_by_their_types(tmp_path: Path) -> None:
     job = job_with(tmp_path, "drift: much")
-    with pytest.raises(InputError, match=r"data.drift is 'much'; input should be a valid number"):
+    with pytest.raises(InputError, match=r"data.drift is 'much'; it is a number"):
         open_data(job, job.data)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fl_core.errors import InputError
-from fl_core.job import Named, call_with_options
+from fl_core.builder import build
 from fl_core.partitions.dirichlet import dirichlet
 from fl_core.types import CentralData, Examples
 
@@ -32,8 +32,8 @@ def test_an_alpha_of_almost_nothing_deals_all_rows_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"clients": 5, "alpha": 0}, "partition.alpha is 0; input should be greater than 0."),
-        ({"clients": 0}, "partition.clients is 0; input should be greater than or equal to 1."),
+        ({"clients": 5, "alpha": 0}, "partition.alpha is 0; it is above 0."),
+        ({"clients": 0}, "partition.clients is 0; it is at least 1."),
         ({"clients": 101}, "partition.clients is 101, but there are 100 training examples; ask for at most 100 clients."),
         ({"clients": 5, "min_examples": 21}, "partition.min_examples is 21, but 100 training examples give 5 clients 20 each; ask for less."),
         (
@@ -44,7 +44,7 @@ def test_an_alpha_of_almost_nothing_deals_all_rows_all_the_same() -> None:
 )
 def test_a_deal_that_cannot_be_is_refused_in_one_sentence(options: dict[str, float], sentence: str) -> None:
     with pytest.raises(InputError) as caught:
-        call_with_options(dirichlet, "partition", Named(name="dirichlet", **options), {"data": DATA, "random": np.random.default_rng(1)})
+        build(dirichlet, "partition", "dirichlet", options, {"data": DATA, "random": np.random.default_rng(1)})
     assert str(caught.value) == sentence
 
 

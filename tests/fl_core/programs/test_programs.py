@@ -82,7 +82,7 @@ def test_dropout_is_random_and_batch_statistics_are_not_learnt() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"features": 4, "classes": 1}, "program.classes is 1; input should be greater than or equal to 2."),
+        ({"features": 4, "classes": 1}, "program.classes is 1; it is at least 2."),
         ({"classes": 2}, "program.features is missing; 'mlp' needs it."),
         ({"features": 4, "classes": 2, "hiden": [3]}, "program.hiden is not an option of 'mlp'; did you mean 'hidden'?"),
     ],
