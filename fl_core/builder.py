@@ -16,7 +16,7 @@ def build(builder: Callable[..., Any], kind: str, name: str, options: Mapping[st
     `kind` and `name` are what the job calls it; `more` is what the federation hands in; `also` are keys that stand beside the options in the job.
     """
     if not callable(builder):
-        raise InputError(f"The {kind} '{name}' is a {type(builder).__name__}, no function; name a function that builds it.")
+        raise InputError(f"The {kind} '{name}' is {type(builder).__name__}; name a function that builds it.")
     _check_names(builder, kind, name, options, more, also)
     try:
         checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(builder)

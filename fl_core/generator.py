@@ -10,12 +10,11 @@ from fl_core.errors import FederationError, InputError
 from fl_core.job import Job
 from fl_core.pool import Call, Died, Pool
 from fl_core.run_folder import JOB, MANIFEST, ROSTER, Run, card_key, state_key
+from fl_core.sentence import ended
 from fl_core.signing import SERVER, make_key
 from fl_core.store import FileStore
-from fl_core.strategy import load_strategy
+from fl_core.strategy import Strategy, load_strategy
 from fl_core.types import RoundState, Weights
-
-KEPT_STATES_BYTES = 1 << 30
 
 
 def check(job: Job, pool: Pool, given: Mapping[str, Any] | None = None) -> tuple[RoundState, dict[str, Any]]:
@@ -28,7 +27,14 @@ def check(job: Job, pool: Pool, given: Mapping[str, Any] | None = None) -> tuple
         weights: Weights = decode_tensors(path.read_bytes(), "the first weights")[0]
     if job.start_from:
         weights = _same_shapes(read_start(job.start_from), weights, job.start_from)
-    return RoundState(1, weights, strategy.init({name: weights[name] for name in facts["trainable"]})), facts
+    return RoundState(1, weights, _first_memory(job, strategy, {name: weights[name] for name in facts["trainable"]})), facts
+
+
+def _first_memory(job: Job, strategy: Strategy, trainable: Weights) -> Weights:
+    try:
+        return strategy.init(trainable)
+    except Exception as error:
+        raise InputError(f"The strategy '{job.strategy.name}' cannot make its first memory: {type(error).__name__}: {ended(str(error))}") from error
 
 
 def call(pool: Pool, one: Call) -> dict[str, Any]:
@@ -42,33 +48,26 @@ def call(pool: Pool, one: Call) -> dict[str, Any]:
 
 
 def write(run: Run, state: RoundState, facts: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-    """Writes the job whole, signed by the server; the manifest, which makes it a run, comes last.
+    """Writes first state and job. Where the cards are there already, one process is the whole federation: its workers sign with keys made for the run."""
+    run.store.put(state_key(1), encode_state(state))
+    for worker, card in (cards or {}).items():
+        run.put(card_key(worker), {**card, "public_key": make_key(run.private, worker)})
+    write_job(run, keys="run" if cards else "roster", facts=facts)
 
-    Where the cards are there already, one process is the whole federation: its workers sign with keys made for the run.
-    """
+
+def write_job(run: Run, **more: Any) -> None:
+    """Writes the job whole, signed by the server; the manifest, which makes it a run, comes last."""
     store, job = run.store, run.job
     key = make_key(run.private, SERVER)
     store.put(JOB, job.text.encode())
     for name, text in job.code.items():
         store.put(f"job/code/{name}", text.encode())
-    store.put(state_key(1), data := encode_state(state))
-    for worker, card in (cards or {}).items():
-        run.put(card_key(worker), {**card, "public_key": make_key(run.private, worker)})
     roster = encode_record({"workers": [worker.model_dump(exclude_none=True) for worker in job.workers]})
     store.put(ROSTER, roster)
     run.put(MANIFEST, {
         "run": run.name, "name": job.name, "digest": job.digest, "job": sha256(job.text.encode()), "code": job.code_sha256, "roster": sha256(roster),
-        "given": sorted(run.given), "keep_states": keep_every(job, len(data)), "server_key": key, "keys": "run" if cards else "roster", **facts,
+        "program_sha256": job.program_sha256, "given": sorted(run.given), "server_key": key, **more,
     })  # fmt: skip
-
-
-def keep_every(job: Job, state_bytes: int) -> int:
-    """Every how many rounds a state is kept: what the job says, or as often as a gigabyte allows."""
-    if job.keep_states == "all":
-        return 1
-    if job.keep_states != "auto":
-        return job.keep_states
-    return max(1, -(-job.rounds * state_bytes // KEPT_STATES_BYTES))
 
 
 def read_start(start: str) -> Weights:
@@ -82,7 +81,7 @@ def read_start(start: str) -> Weights:
             return run.state(run.last_round()).weights
         tensors, record = decode_tensors(path.read_bytes(), f"'{start}'")
     except OSError as error:
-        raise InputError(f"start_from is '{start}', which cannot be read: {error.strerror}.") from error
+        raise InputError(f"start_from is '{start}', which cannot be read ({error.strerror}); it is a run folder, a state or a model file.") from error
     return under(tensors, "weights.") if "round" in record else tensors
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -72,7 +73,8 @@ class Optimizer(BaseModel):
 
     @property
     def options(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
+        """The arguments; a learning rate of 1 becomes 1.0, which is what Paddle takes."""
+        return {key: float(value) if key == "learning_rate" and type(value) is int else value for key, value in (self.model_extra or {}).items()}
 
 
 OptimizerOrName = Annotated[Optimizer, BeforeValidator(_named)]
@@ -135,6 +137,9 @@ class Job(_Section):
             raise ValueError(f"federation.workers has two called '{twice}'; give each worker a name of its own.")
         if self.optimizer.options and self.optimizer.name is None:
             raise ValueError(f"optimizer.name is missing, but optimizer.{min(self.optimizer.options)} is set; name the optimizer, such as SGD.")
+        rate = self.optimizer.options.get("learning_rate", 0.0)
+        if not isinstance(rate, float) or not 0 <= rate < math.inf:
+            raise ValueError(f"optimizer.learning_rate is {shown(rate)}; it is a number from 0 on.")
         if not self.data.held_out and (self.evaluate.on != "test" or self.evaluate.around_training):
             key = "on" if self.evaluate.on != "test" else "around_training"
             value = self.evaluate.on if key == "on" else "true"
@@ -155,6 +160,11 @@ class Job(_Section):
         """sha256 over the job and the code that it names."""
         whole = {"job": self.model_dump(mode="json"), "code": self.code_sha256}
         return sha256(json.dumps(whole, sort_keys=True).encode())
+
+    @cached_property
+    def program_sha256(self) -> str:
+        """sha256 over the code that the job brings along and the program that it names: what a worker pins."""
+        return sha256(json.dumps({"program": self.program.model_dump(mode="json"), "code": self.code_sha256}, sort_keys=True).encode())
 
     def seed_for(self, *words: object) -> int:
         """A 63-bit seed for one use, such as ("train", round, client); never for noise or masks that protect people."""

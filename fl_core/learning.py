@@ -4,8 +4,10 @@ Built once a process: one model, whose weights are swapped for each client. Ever
 same bits in any process at the same numerics.
 """
 
+import inspect
+import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +19,11 @@ with warnings.catch_warnings():
 
 from fl_core.errors import InputError, did_you_mean
 from fl_core.job import Optimizer
+from fl_core.model_memory import ModelMemory
 from fl_core.numerics import describe_processor
+from fl_core.paddle_private import sgd_step
 from fl_core.program import Program
+from fl_core.sentence import ended
 from fl_core.types import Correction, Examples, LocalWork, Trained, Weights
 
 EVALUATION_BATCH = 512
@@ -53,11 +58,15 @@ class Learner:
             try:
                 self._net = program.model()
             except Exception as error:
-                raise InputError(f"The program's model cannot be built: {type(error).__name__}: {error}.") from error
-        self._tensors: dict[str, Any] = dict(self._net.state_dict())
+                raise InputError(f"The program's model cannot be built: {type(error).__name__}: {_said(error)}") from error
+        if not isinstance(self._net, paddle.nn.Layer):
+            raise InputError(f"The program's model gives {type(self._net).__name__}; it is a function that returns a paddle.nn.Layer.")
+        tensors = dict(self._net.state_dict())
         self._parameters = [p for p in self._net.parameters() if not p.stop_gradient]
-        names = {id(tensor): name for name, tensor in self._tensors.items()}
+        names = {id(tensor): name for name, tensor in tensors.items()}
         self._trainable = {names[id(p)]: p for p in self._parameters}
+        self._has_buffers = len(tensors) > len(self._net.parameters())
+        self._memory = ModelMemory(tensors)
         self._make_optimizer = _optimizer_maker(program, optimizer)
         self._keep = optimizer.state == "keep"
         self.learning_rate = float(self._make_optimizer(self._parameters).get_lr())
@@ -69,64 +78,77 @@ class Learner:
 
     def weights(self) -> dict[str, np.ndarray]:
         """A copy of the model's weights, buffers included."""
-        return {name: np.array(tensor.numpy()) for name, tensor in self._tensors.items()}
-
-    def _load(self, weights: Weights) -> None:
-        for name, tensor in self._tensors.items():
-            tensor.set_value(weights[name])
+        return self._memory.copy()
 
     def fit(
         self, weights: Weights, examples: Examples, work: LocalWork, seed: int, correction: Correction | None = None, optimizer_state: Weights | None = None
     ) -> tuple[Trained, Weights]:
         """Trains from the weights; gives the move and, where the job keeps it, the optimizer's state after."""
-        self._load(weights)
+        self._memory.load(weights)
         paddle.seed(seed)
         self._net.train()
         optimizer = self._make_optimizer(self._parameters)
         if self._keep and optimizer_state:
             _set_state(optimizer, optimizer_state)
-        correct = self._corrector(correction) if correction else None
+        step = self._stepper(optimizer, correction)
         losses: list[Any] = []
         seen = 0
         for batch in self._batches(examples, work, np.random.Generator(np.random.PCG64(seed))):
-            losses.append(self._step(optimizer, batch, correct))
-            seen += len(batch[0])
+            losses.append(step(batch))
+            seen += batch[0].shape[0]
         if not losses:
             raise InputError("The program's batches yielded nothing to train on.")
-        after = self.weights()
-        move = {name: after[name] - np.asarray(weights[name]) for name in after}
-        metrics = {"loss": float(np.mean([float(loss) for loss in losses])), "seen": float(seen)}
-        return Trained(move, len(examples), len(losses), metrics), _get_state(optimizer) if self._keep else {}
+        if self._has_buffers:
+            # A forward pass may put a new tensor in a buffer's place.
+            self._memory = ModelMemory(self._net.state_dict())
+        metrics = {"loss": float(np.mean(paddle.stack(losses).numpy(), dtype=np.float64)), "seen": float(seen)}
+        return Trained(self._memory.move_since(weights), len(examples), len(losses), metrics), _get_state(optimizer) if self._keep else {}
 
-    def _step(self, optimizer: Any, batch: tuple[Any, Any], correct: Any) -> Any:
-        if isinstance(optimizer, paddle.optimizer.LBFGS):
-            return optimizer.step(lambda: self._gradients(batch, correct))
-        loss = self._gradients(batch, correct)
-        optimizer.step()
-        optimizer.clear_grad()
-        return loss
+    def _stepper(self, optimizer: Any, correction: Correction | None) -> Callable[[tuple[Any, Any]], Any]:
+        """A function that trains on one batch and gives its loss: the private step where it does the same, else Paddle's public loop."""
+        loss_of = self._loss_of()
+        fast = None if correction else sgd_step(optimizer, self._parameters)
+        correct = self._corrector(correction) if correction else lambda: None
 
-    def _gradients(self, batch: tuple[Any, Any], correct: Any) -> Any:
-        loss = self._program.loss(self._net, batch)
-        loss.backward()
-        if correct is not None:
+        def gradients(batch: tuple[Any, Any]) -> Any:
+            loss = loss_of(batch)
+            loss.backward()
             correct()
-        return loss.detach()
+            return loss
+
+        def step(batch: tuple[Any, Any]) -> Any:
+            if isinstance(optimizer, paddle.optimizer.LBFGS):
+                return optimizer.step(lambda: gradients(batch)).detach()
+            loss = gradients(batch)
+            optimizer.step()
+            optimizer.clear_grad()
+            return loss.detach()
+
+        def fast_step(batch: tuple[Any, Any]) -> Any:
+            loss = loss_of(batch)
+            fast(loss)
+            return loss.detach()
+
+        return fast_step if fast else step
+
+    def _loss_of(self) -> Callable[[tuple[Any, Any]], Any]:
+        """The program's loss of a batch: of its functional form where it offers one, else of its layers."""
+        functional, loss, net, trainable = self._program.functional, self._program.loss, self._net, self._trainable
+        return (lambda batch: functional(trainable, batch)) if functional else lambda batch: loss(net, batch)
 
     def _batches(self, examples: Examples, work: LocalWork, random: np.random.Generator) -> Iterator[tuple[Any, Any]]:
+        """The batches of a fit: each epoch in an order of its own, gathered one at a time from the client's tensors."""
         if self._program.batches is not None:
             for x, y in self._program.batches(examples, work, random):
                 yield paddle.to_tensor(x), paddle.to_tensor(y)
             return
+        x, y = _rows(examples.x), _rows(examples.y)
         steps = work.steps if work.steps is not None else work.epochs * -(-len(examples) // work.batch_size)
         while steps > 0:
             rows = random.permutation(len(examples)) if work.shuffle else np.arange(len(examples))
-            x, y = paddle.to_tensor(examples.x[rows]), paddle.to_tensor(examples.y[rows])
-            for start in range(0, len(examples), work.batch_size):
-                yield x[start : start + work.batch_size], y[start : start + work.batch_size]
+            for chosen in _slices(paddle.to_tensor(rows), work.batch_size)[:steps]:
+                yield x(chosen), y(chosen)
                 steps -= 1
-                if not steps:
-                    return
 
     def _corrector(self, correction: Correction) -> Any:
         towards = {name: paddle.to_tensor(value) for name, value in correction.towards.items() if name in self._trainable}
@@ -146,7 +168,7 @@ class Learner:
 
     def evaluate(self, weights: Weights, examples: Examples) -> Sums:
         """The program's metrics (its loss where it has none) over the examples, in batches of fixed size and order."""
-        self._load(weights)
+        self._memory.load(weights)
         self._net.eval()
         measure = self._program.metrics or (lambda net, batch: {"loss": self._program.loss(net, batch)})
         sums: dict[str, float] = {}
@@ -159,7 +181,7 @@ class Learner:
 
     def loss(self, weights: Weights, examples: Examples) -> float:
         """The program's mean loss over the examples, in batches of fixed size and order, without training."""
-        self._load(weights)
+        self._memory.load(weights)
         self._net.eval()
         work = LocalWork(epochs=1, batch_size=EVALUATION_BATCH, shuffle=False)
         total, seen = 0.0, 0
@@ -169,24 +191,51 @@ class Learner:
                 seen += len(x)
         return total / seen
 
-    def rehearse(self, examples: Examples) -> None:
-        """Tries loss and metrics on a few examples; InputError where the program does not fit the data."""
-        batch = examples.take(slice(0, 2))
-        x, y = paddle.to_tensor(batch.x), paddle.to_tensor(batch.y)
+    def rehearse(self, examples: Examples) -> list[str] | None:
+        """Tries loss and metrics on a few examples; gives the names of what is measured, None where the program makes its own batches and only
+        training can tell. InputError where the program does not fit the data."""
+        if self._program.batches is not None:
+            return None
+        first = examples.take(slice(0, 2))
+        x, y = paddle.to_tensor(first.x), paddle.to_tensor(first.y)
+        batch = f"batch of x {tuple(x.shape)} and y {tuple(y.shape)}"
         self._net.eval()
-        for what, function in {"loss": self._program.loss, "metrics": self._program.metrics}.items():
-            if function is None or self._program.batches is not None:
+        measured = ["loss"]
+        for what, verb, function in (("loss", "fails", self._program.loss), ("metrics", "fail", self._program.metrics)):
+            if function is None:
                 continue
             try:
                 result: Any = function(self._net, (x, y))
-                values = list(result.values()) if what == "metrics" else [result]
-                if any(np.size(np.asarray(value)) != 1 for value in values):
-                    raise ValueError("it gives something that is no scalar")
+                values = dict(result) if what == "metrics" else {"loss": result}
+                sizes = {name: np.size(np.asarray(value)) for name, value in values.items()}
             except Exception as error:
-                first = str(error).strip().splitlines()[-1] if str(error).strip() else "no message"
-                raise InputError(
-                    f"The program's {what} fails on a batch of x {tuple(x.shape)} and y {tuple(y.shape)}: {type(error).__name__}: {first}."
-                ) from error
+                raise InputError(f"The program's {what} {verb} on a {batch}: {type(error).__name__}: {_said(error)}") from error
+            odd = next((name for name, size in sizes.items() if size != 1), None)
+            if odd is not None:
+                raise InputError(f"The program's {odd} is {sizes[odd]} numbers on a {batch}; it is one, such as the mean.")
+            measured = list(values) if what == "metrics" else measured
+        return measured
+
+
+def _said(error: Exception) -> str:
+    """What an error says, on one line; Paddle's own sentence where it comes with hints and a place in its source."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    own = next((found[1] for line in lines if (found := re.match(r"\(\w+\) (.*)", line))), None)
+    return ended(own or (lines[0] if lines else "no message"))
+
+
+def _rows(values: np.ndarray) -> Callable[[Any], Any]:
+    """A function that gathers rows of the values; Paddle does so without float16."""
+    if values.dtype == np.float16:
+        return lambda rows: paddle.to_tensor(values[rows.numpy()])
+    whole = paddle.to_tensor(values)
+    return lambda rows: paddle.gather(whole, rows)
+
+
+def _slices(rows: Any, size: int) -> list[Any]:
+    """Slices of `size` rows, the last of what is left."""
+    full, left = divmod(len(rows), size)
+    return list(paddle.split(rows, [size] * full + ([left] if left else [])))
 
 
 def _optimizer_maker(program: Program, settings: Optimizer) -> Any:
@@ -195,17 +244,21 @@ def _optimizer_maker(program: Program, settings: Optimizer) -> Any:
             raise InputError("optimizer.name is missing and the program brings no optimizer; name one, such as SGD.")
         return program.optimizer
     if settings.name in REFUSED_OPTIMIZERS:
-        raise InputError(f"optimizer.name is '{settings.name}', which is refused: {REFUSED_OPTIMIZERS[settings.name]}.")
+        raise InputError(f"optimizer.name is '{settings.name}', which is refused, because {REFUSED_OPTIMIZERS[settings.name]}; take another, such as SGD.")
     if settings.name not in known_optimizers():
-        raise InputError(f"Paddle has no optimizer '{settings.name}'; {did_you_mean(settings.name, known_optimizers())}")
+        raise InputError(f"optimizer.name is '{settings.name}', which Paddle does not have; {did_you_mean(settings.name, known_optimizers())}")
     optimizer = getattr(paddle.optimizer, settings.name)
+    known = set(inspect.signature(optimizer).parameters) - {"parameters", "name"}
+    unknown = min(set(settings.options) - known, default=None)
+    if unknown is not None:
+        raise InputError(f"optimizer.{unknown} is not an option of '{settings.name}'; {did_you_mean(unknown, known)}")
 
     def make(parameters: Sequence[Any]) -> Any:
         try:
             with paddle.utils.unique_name.guard():  # type: ignore[no-untyped-call]
                 return optimizer(parameters=parameters, **settings.options)
         except Exception as error:
-            raise InputError(f"The optimizer '{settings.name}' does not take {settings.options}: {error}.") from error
+            raise InputError(f"The optimizer '{settings.name}' does not take {settings.options}: {_said(error)}") from error
 
     return make
 

@@ -8,6 +8,7 @@ import importlib
 import linecache
 import pkgutil
 import sys
+import traceback
 from collections.abc import Mapping
 from functools import lru_cache
 from types import ModuleType
@@ -52,7 +53,7 @@ def resolve(kind: str, name: str, code: Mapping[str, str]) -> Any:
         try:
             module = importlib.import_module(file)
         except ImportError as error:
-            raise InputError(f"The {kind} '{name}' cannot be imported: {error}.") from error
+            raise InputError(f"The {kind} '{name}' cannot be imported: {error}; is it installed, or is it a file such as my_{kind}.py:{attribute}?") from error
     try:
         return getattr(module, attribute)
     except AttributeError:
@@ -79,5 +80,14 @@ def _import_once(file: str, text: str, digest: str) -> ModuleType:
         raise
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise InputError(f"'{file}' cannot be imported: {type(error).__name__}: {error}.") from error
+        raise InputError(_why_not_imported(file, shown, error)) from error
     return module
+
+
+def _why_not_imported(file: str, shown: str, error: BaseException) -> str:
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == shown]
+    message, line = str(error), lines[-1] if lines else None
+    if isinstance(error, SyntaxError):
+        message, line = error.msg, error.lineno
+    more = "; a file of a job travels alone, so install what it needs or put it into the file" if isinstance(error, ImportError) else ""
+    return f"'{file}' cannot be imported: {type(error).__name__}{f' at line {line}' if line else ''}: {message.rstrip('.')}{more}."

@@ -1,5 +1,6 @@
 """A run: a job under a name in a store, and the names of all that lies there."""
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +12,7 @@ from fl_core.errors import InputError, KeyMissing, SignatureError
 from fl_core.federation import Population, read_population
 from fl_core.job import Job, parse_job
 from fl_core.store import DictStore, Store
-from fl_core.strategy import Strategy, load_strategy
+from fl_core.strategy import Strategy, load_strategy, with_selection
 from fl_core.types import RoundState, Weights
 
 JOB, ROSTER, MANIFEST = "job/job.yaml", "job/roster.json", "job/manifest.json"
@@ -65,7 +66,7 @@ class Run:
 
     @cached_property
     def strategy(self) -> Strategy:
-        return self.given["strategy"] if "strategy" in self.given else load_strategy(self.job)
+        return with_selection(self.given["strategy"], self.job) if "strategy" in self.given else load_strategy(self.job)
 
     @cached_property
     def manifest(self) -> Record:
@@ -114,6 +115,16 @@ class Run:
         role = signer_of(key)
         signing.check(record, role, self.public_key(role), f"'{key}'")
 
+    @cached_property
+    def facts(self) -> Record:
+        """What the process that made the first state says of program and numerics; in the first worker's card where the server has no Paddle."""
+        return dict(self.manifest.get("facts") or self._cards[self.job.workers[0].name].get("facts") or {})
+
+    @cached_property
+    def trail(self) -> list[str]:
+        """This process's name in the journal and the sha256 of its last line; a list, because it moves with every line."""
+        return [uuid.uuid4().hex, ""]
+
     def public_key(self, role: str) -> str:
         """The server's key from the manifest; a worker's from the roster, or from its data card where the roster leaves it open."""
         if role == signing.SERVER:
@@ -121,7 +132,7 @@ class Run:
         listed = {worker.name: worker.public_key for worker in self.job.workers}
         if role not in listed:
             raise SignatureError(f"'{role}' is no worker of this federation.")
-        if self.manifest["keys"] == "roster" and listed[role]:
+        if self.manifest["keys"] == "roster" and listed[role] is not None:
             return str(listed[role])
         return str(self._cards[role]["public_key"])
 

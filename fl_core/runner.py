@@ -1,6 +1,6 @@
 """The `process` runner: calls the stages of every round in turn, on a pool of warm training processes. Also the Python door, `run(load_job(...))`."""
 
-import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Any
 
 from fl_core import generator, scheduler, server, worker
 from fl_core.codec import Record
-from fl_core.errors import InputError, StoreError
+from fl_core.errors import InputError
 from fl_core.federation import read_population
 from fl_core.job import FILE_NAME, NAME_RULE, Job
 from fl_core.journal import journal, staged
@@ -101,7 +101,7 @@ def resume(folder: str | Path, *, processes: int | None = None, on_round: OnRoun
 
 
 def new_run(job: Job, *, store: str = "file://store", out: str | Path | None = None, name: str | None = None, given: Mapping[str, Any] | None = None) -> Run:
-    """A run that does not exist yet; InputError where its folder does. Writes nothing."""
+    """A run that does not exist yet; InputError where its folder does or cannot be made. Leaves nothing behind."""
     name = name or (Path(out).absolute().name if out else f"{job.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     if not FILE_NAME.fullmatch(name):
         raise InputError(f"The run's name is '{name}'; {NAME_RULE}")
@@ -110,7 +110,8 @@ def new_run(job: Job, *, store: str = "file://store", out: str | Path | None = N
     if any(not key.startswith(("job/", "rounds/0001/state")) for key in there) or place.exists(MANIFEST):
         raise InputError(f"{place.uri} exists; give the run another name, or go on with it with `fl resume`.")
     if isinstance(place, FileStore) and place.root.exists() and not place.root.is_dir():
-        raise InputError(f"{place.root} is a file; a run needs a folder.")
+        raise InputError(f"{place.root} is a file; a run needs a folder of its own.")
+    check_writable(place)
     return Run(name, job, place, private_store(place), dict(given or {}))
 
 
@@ -136,7 +137,6 @@ def begin(one: Run, pool: Pool) -> None:
     for section, record in zip(one.job.workers, worker.call_until_done(one, pool, calls), strict=True):
         cards[section.name] = record
     _check_population(one, state, cards)
-    check_writable(one.store)
     generator.write(one, state, facts, cards)
 
 
@@ -149,13 +149,17 @@ def _check_population(one: Run, state: RoundState, cards: Mapping[str, Record]) 
 
 
 def check_writable(store: Store) -> None:
+    """InputError where the run's folder cannot be made: a file is in its way, or the folder above takes nothing. Tries it and leaves nothing."""
     if not isinstance(store, FileStore):
         return
     above = store.root
     while not above.exists():
         above = above.parent
-    if not os.access(above, os.W_OK):
-        raise StoreError(f"The output folder {store.root} cannot be written: {above} is not writable.")
+    try:
+        with tempfile.TemporaryDirectory(dir=above, prefix=".fl-"):
+            return
+    except OSError as error:
+        raise InputError(f"The run cannot be written to {store.root}: {above} takes no folder ({error.strerror}); choose another place.") from error
 
 
 def go_on(one: Run, pool: Pool, *, on_round: OnRound | None = None, resumed_from: int | None = None) -> Result:

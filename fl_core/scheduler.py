@@ -6,14 +6,14 @@ import numpy as np
 
 from fl_core import exact
 from fl_core.codec import Record
-from fl_core.errors import InputError
+from fl_core.errors import FederationError, InputError
+from fl_core.federation import Population
 from fl_core.program import direction_of
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, metrics_key, plan_key, state_key
+from fl_core.sentence import ended
 from fl_core.server import merge_metrics
-from fl_core.federation import Population
 from fl_core.strategy import Draw
 from fl_core.types import Weights
-
 
 PARTS = 4
 
@@ -56,7 +56,12 @@ def choose(run: Run, round: int) -> list[str]:
 
 def draw(run: Run, people: Population, round: int, memory: Weights) -> list[str]:
     random = np.random.Generator(np.random.PCG64(run.job.seed_for("select", round)))
-    chosen = list(run.strategy.select(Draw(round, people.clients, people.sizes, random, memory)))
+    try:
+        chosen = list(run.strategy.select(Draw(round, people.clients, people.sizes, random, memory)))
+    except FederationError:
+        raise
+    except Exception as error:
+        raise InputError(f"The selection '{run.job.selection.name}' fails in round {round}: {type(error).__name__}: {ended(str(error))}") from error
     if len(set(chosen)) < len(chosen):
         raise InputError(f"The selection '{run.job.selection.name}' drew a client twice in round {round}; a client takes part once.")
     for client in chosen:
@@ -85,7 +90,7 @@ def why_finished(run: Run, round: int) -> str | None:
     found = run.find(metrics_key(round))
     if found is None:
         return None
-    better = run.manifest["better"]
+    better = run.facts["better"]
     for metric, goal in run.job.stop_when.items():
         value = found["metrics"].get(metric)
         if value is None:

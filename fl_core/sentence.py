@@ -16,7 +16,7 @@ _WAYS_OUT: Mapping[str, str] = {
     "float_": "it is a number.",
     "finite_": "it is a number, neither NaN nor Inf.",
     "bool_": "it is true or false.",
-    "string_type": "it is text; put it in quotes.",
+    "string_type": "it is text, so put it in quotes.",
     "string_too_short": "it is a word of at least {min_length} letter.",
     "string_too_long": "it has at most {max_length} letters.",
     "dict_": "it holds keys and values.",

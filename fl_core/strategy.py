@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from typing import Literal, Protocol
 
 import numpy as np
+from pydantic_core import core_schema
 
 from fl_core.errors import InputError
-from fl_core.job import Job
+from fl_core.job import Job, Named
 from fl_core.types import NOTHING, Client, ClientUpdate, Form, ModelUpdate, RoundState, Weights
 
 
@@ -49,6 +51,7 @@ class Exchange:
     at_server   turns the replies of all but the last exchange into the next message
     expects     what a client's move looks like: an array of the right shape for every name; by default a move of each weight
     weigh       what clients weigh: at most their `examples`, or `equally` at most 1; exact sums are scaled by it
+    least       the fewest clients whose replies it can merge; with fewer, a round that drew anybody is below its quorum
     """
 
     name: str
@@ -57,6 +60,7 @@ class Exchange:
     at_server: Callable[[RoundState, ModelUpdate], Weights] | None = None
     expects: Callable[[RoundState], Weights] = all_weights
     weigh: Literal["examples", "equally"] = "examples"
+    least: int = 0
 
 
 def no_memory(trainable: Weights) -> Weights:
@@ -67,6 +71,11 @@ def no_memory(trainable: Weights) -> Weights:
 def zeros(trainable: Weights) -> Weights:
     """The server remembers something for each trainable weight, zero at first."""
     return {name: np.zeros_like(value) for name, value in trainable.items()}
+
+
+def names_only(trainable: Weights) -> Weights:
+    """The server remembers which weights are trainable, and nothing about them."""
+    return {name: np.zeros(0, np.int8) for name in trainable}
 
 
 def everyone(draw: Draw) -> Sequence[str]:
@@ -83,18 +92,42 @@ class Strategy:
     init: Callable[[Weights], Weights] = no_memory
     select: Select = everyone
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type, handler: object) -> core_schema.CoreSchema:
+        """A builder's option `around: Strategy` takes one as it is."""
+        return core_schema.is_instance_schema(cls)
+
 
 def load_strategy(job: Job) -> Strategy:
     """The job's strategy with the job's selection; InputError where either is wrong. Imports no Paddle unless the user's file does."""
-    strategy = job.build("strategy", job.strategy)
+    strategy = _build(job, job.strategy)
+    return with_selection(strategy, job)
+
+
+def _build(job: Job, named: Named) -> Strategy:
+    """The strategy of that name; one that wraps another finds it under its option `around`, by name with options of its own."""
+    options, inner = named.options, {}
+    if "around" in options:
+        around = options.pop("around")
+        if "around" not in signature(job.resolve("strategy", named.name)).parameters:
+            raise InputError(f"strategy.around is not an option of '{named.name}'; only a strategy that wraps another has it.")
+        if not isinstance(around, str | dict) or (isinstance(around, dict) and not isinstance(around.get("name"), str)):
+            raise InputError(f"strategy.around is {around!r}; it is the name of a strategy, or a name with options.")
+        inner = {"around": _build(job, Named(name=around) if isinstance(around, str) else Named(**around))}
+    strategy = job.build("strategy", Named(name=named.name, **options), **inner)
     if not isinstance(strategy, Strategy):
-        raise InputError(f"The strategy '{job.strategy.name}' gives {type(strategy).__name__}; it is a function that returns an fl_core.strategy.Strategy.")
+        raise InputError(f"The strategy '{named.name}' gives {type(strategy).__name__}; it is a function that returns an fl_core.strategy.Strategy.")
     if not strategy.exchanges:
-        raise InputError(f"The strategy '{job.strategy.name}' has no exchange; it needs at least one.")
+        raise InputError(f"The strategy '{named.name}' has no exchange; it needs at least one.")
+    return strategy
+
+
+def with_selection(strategy: Strategy, job: Job) -> Strategy:
+    """The strategy with the job's selection; `everyone`, the default, leaves a selection that the strategy brings as it is."""
     select = job.build("selection", job.selection)
     if not callable(select):
         raise InputError(f"The selection '{job.selection.name}' gives {type(select).__name__}; it is a function that returns a function of a Draw.")
-    return replace(strategy, select=select)
+    return strategy if job.selection.name == "everyone" else replace(strategy, select=select)
 
 
 def why_unexpected(move: Weights, expected: Weights) -> str | None:

@@ -8,7 +8,6 @@ import json
 import os
 import select
 import signal
-import socket
 import sys
 import threading
 import time
@@ -17,15 +16,14 @@ from collections.abc import Callable
 from functools import cached_property, lru_cache
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
-from typing import Any
 
 import cloudpickle
 import numpy as np
 
 from fl_core import learning
 from fl_core.codec import Record, encode_tensors
-from fl_core.errors import FederationError, InputError
 from fl_core.data import split_held_out
+from fl_core.errors import FederationError, InputError
 from fl_core.federation import Household, make_card, open_household
 from fl_core.job import Job, parse_bundle
 from fl_core.program import Program, check_metric, load_program
@@ -84,14 +82,16 @@ def card(home: Home, say: Say, worker: str) -> Record:
     household = home.household(worker)
     record = make_card(home.job, worker, household)
     if len(household.clients):
-        home.learner.rehearse(home.halves(household, household.clients[0])[0])
+        measured = home.learner.rehearse(home.halves(household, household.clients[0])[0])
+        for metric in home.job.stop_when:
+            if measured is not None:
+                check_metric(metric, measured)
+            home.program.direction(metric)
     return record
 
 
 def first_weights(home: Home, say: Say, path: str) -> Record:
     """Writes the model's first weights to a path; gives the numerics of this process."""
-    for metric in home.job.stop_when:
-        home.program.direction(metric)
     Path(path).write_bytes(encode_tensors(home.learner.weights(), {}))
     return {"numerics": learning.numerics(), "better": dict(home.program.better), "trainable": sorted(home.learner.trainable)}
 
