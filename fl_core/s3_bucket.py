@@ -14,6 +14,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Literal, TypeVar
 from urllib.parse import urlunsplit
+from xml.etree.ElementTree import ParseError
 
 import certifi
 import urllib3
@@ -220,6 +221,8 @@ class Bucket:
                 if number >= tries or end.left() <= pause:
                     reason = f"{_reason(error, self._settings)}; gave up after {number} tries in {end.spent():.0f} s"
                     raise StoreError(f"{endpoint} could not {verb} {what}: {reason}.") from error
+            except (ValueError, LookupError, ParseError) as error:
+                raise StoreError(f"{endpoint} does not answer as an S3 endpoint does ({error}); check AWS_ENDPOINT_URL.") from error
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, PAUSE_SECONDS_MAX)
 
