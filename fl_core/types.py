@@ -95,10 +95,16 @@ class ModelUpdate:
         """The weighted mean of the moves, float64; of form `sum`, the one division that the exact sums ever see."""
         if self.form == "list":
             whole = sum(self.weights.values())
-            shares = {client: self.weights[client] / whole for client in self.clients}
-            names = self.moves[self.clients[0]]
-            return {name: sum((self.moves[c][name].astype(np.float64) * shares[c] for c in self.clients), np.float64(0)) for name in names}
+            parts = [(self.moves[client], self.weights[client] / whole) for client in self.clients]
+            return {name: _weighted_sum([(move[name], share) for move, share in parts]) for name in parts[0][0]}
         return {name: total.astype(np.float64) / self.weight for name, total in self.total.items()}
+
+
+def _weighted_sum(parts: Sequence[tuple[np.ndarray, float]]) -> np.ndarray:
+    total = np.zeros(np.shape(parts[0][0]), np.float64)
+    for value, share in parts:
+        total += value.astype(np.float64) * share
+    return total
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from fl_core.strategy import Strategy, add
 from fl_core.types import ModelUpdate, RoundState, Weights
 
 
-def merged_by(merge: Callable[[ModelUpdate], Weights], strategy: Strategy, server_learning_rate: float) -> Strategy:
-    """The strategy with its one exchange of form `list`, applied as weights + server_learning_rate * merge(update)."""
+def merged_by(merge: Callable[[ModelUpdate], Weights], strategy: Strategy, server_learning_rate: float, least: int = 0) -> Strategy:
+    """The strategy with its one exchange of form `list`, applied as weights + server_learning_rate * merge(update); a round
+    takes at least `least` clients."""
     (exchange,) = strategy.exchanges
 
     def apply(state: RoundState, update: ModelUpdate) -> RoundState:
         return state.next(add(state.weights, merge(update), server_learning_rate))
 
-    return replace(strategy, exchanges=(replace(exchange, form="list"),), apply=apply)
+    return replace(strategy, exchanges=(replace(exchange, form="list", least=least),), apply=apply)

@@ -18,18 +18,19 @@ RATE = 0.5
 
 
 def three(*numbers: float) -> Weights:
-    """A model of three trainable numbers, two in `w` and one in `b`."""
-    return {"w": np.array(numbers[:2], np.float32), "b": np.array(numbers[2:], np.float32)}
+    """A model of three trainable numbers, two in a row of `w` and one in `b`."""
+    return {"w": np.array([numbers[:2]], np.float32), "b": np.array(numbers[2:], np.float32)}
 
 
-def descend(target: Weights, examples: int = 1, rate: float = RATE, steps: int = 1) -> Fit:
-    """A fake Fit: `steps` steps of SGD on |weights - target|**2 / 2, whose gradient is weights - target, with the correction added.
-    What the target lacks stays where it is."""
+def descend(target: Weights, examples: int = 1, rate: float = RATE, steps: int | None = None) -> Fit:
+    """A fake Fit: SGD on |weights - target|**2 / 2, whose gradient is weights - target, with the correction added; one step an epoch unless `steps`
+    says otherwise. What the target lacks stays where it is."""
 
     def fit(weights: Weights, work: LocalWork, correction: Correction | None = None) -> Trained:
         now = {name: value.astype(np.float64) for name, value in weights.items()}
         more = correction or Correction()
-        for _ in range(steps):
+        done = steps or work.steps or work.epochs
+        for _ in range(done):
             for name in target:
                 gradient = now[name] - target[name]
                 if name in more.towards:
@@ -37,7 +38,7 @@ def descend(target: Weights, examples: int = 1, rate: float = RATE, steps: int =
                 gradient = gradient + more.shift.get(name, np.float64(0))
                 now[name] = now[name] - rate * gradient
         move = {name: (now[name] - weights[name]).astype(weights[name].dtype) for name in weights}
-        return Trained(move, examples, steps, {"loss": distance(weights, target), "seen": float(examples)})
+        return Trained(move, examples, done, {"loss": distance(weights, target), "seen": float(examples)})
 
     return fit
 
@@ -47,7 +48,7 @@ def distance(weights: Weights, target: Weights) -> float:
     return float(sum(np.sum((weights[name].astype(np.float64) - target[name]) ** 2) for name in target)) / 2
 
 
-def person(name: str, target: Weights, examples: int = 1, rate: float = RATE, steps: int = 1) -> Client:
+def person(name: str, target: Weights, examples: int = 1, rate: float = RATE, steps: int | None = None) -> Client:
     """A client who wants the weights to be its target."""
     return Client(
         name, examples, descend(target, examples, rate, steps), rate, frozenset(target), loss=lambda weights: distance(weights, target), seed=len(name)

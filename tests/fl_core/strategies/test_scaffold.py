@@ -18,8 +18,8 @@ def test_two_rounds_by_hand() -> None:
     assert (numbers(first.weights), numbers(first.memory)) == ([1, 0, -1], [-2, 0, 2])
     second = play(run, PEOPLE, round=2)
     assert (numbers(second.weights), numbers(second.memory)) == ([1.5, 0, -1.5], [-1, 0, 1])
-    assert read_memory(run, "a", 3)["strategy.w"].tolist() == [0, 0]
-    assert read_memory(run, "b", 3)["strategy.w"].tolist() == [-2, 0]
+    assert read_memory(run, "a", 3)["strategy.w"].tolist() == [[0, 0]]
+    assert read_memory(run, "b", 3)["strategy.w"].tolist() == [[-2, 0]]
 
 
 def test_the_servers_variate_moves_by_the_share_of_clients_that_took_part() -> None:
