@@ -21,7 +21,7 @@ from fl_core.errors import InputError, did_you_mean
 from fl_core.job import Optimizer
 from fl_core.model_memory import ModelMemory
 from fl_core.numerics import describe_processor
-from fl_core.paddle_private import sgd_step
+from fl_core.paddle_private import Step, sgd_step
 from fl_core.program import Program
 from fl_core.sentence import ended
 from fl_core.types import Correction, Examples, LocalWork, Trained, Weights
@@ -54,7 +54,7 @@ class Learner:
         """Builds the model with the seed; InputError where the user's model or optimizer cannot be built."""
         self._program = program
         paddle.seed(seed)
-        with paddle.utils.unique_name.guard():  # type: ignore[no-untyped-call]
+        with paddle.utils.unique_name.guard():
             try:
                 self._net = program.model()
             except Exception as error:
@@ -93,9 +93,11 @@ class Learner:
         step = self._stepper(optimizer, correction)
         losses: list[Any] = []
         seen = 0
-        for batch in self._batches(examples, work, np.random.Generator(np.random.PCG64(seed))):
-            losses.append(step(batch))
-            seen += batch[0].shape[0]
+        # An optimizer names its state when it first steps; counted anew for each fit, the names are those that a kept state has.
+        with paddle.utils.unique_name.guard():
+            for batch in self._batches(examples, work, np.random.Generator(np.random.PCG64(seed))):
+                losses.append(step(batch))
+                seen += batch[0].shape[0]
         if not losses:
             raise InputError("The program's batches yielded nothing to train on.")
         if self._has_buffers:
@@ -109,6 +111,8 @@ class Learner:
         loss_of = self._loss_of()
         fast = None if correction else sgd_step(optimizer, self._parameters)
         correct = self._corrector(correction) if correction else lambda: None
+        if fast is not None:
+            return lambda batch: _fast_step(fast, loss_of(batch))
 
         def gradients(batch: tuple[Any, Any]) -> Any:
             loss = loss_of(batch)
@@ -124,23 +128,18 @@ class Learner:
             optimizer.clear_grad()
             return loss.detach()
 
-        def fast_step(batch: tuple[Any, Any]) -> Any:
-            loss = loss_of(batch)
-            fast(loss)
-            return loss.detach()
-
-        return fast_step if fast else step
+        return step
 
     def _loss_of(self) -> Callable[[tuple[Any, Any]], Any]:
         """The program's loss of a batch: of its functional form where it offers one, else of its layers."""
-        functional, loss, net, trainable = self._program.functional, self._program.loss, self._net, self._trainable
-        return (lambda batch: functional(trainable, batch)) if functional else lambda batch: loss(net, batch)
+        functional, loss, net, tensors = self._program.functional, self._program.loss, self._net, self._memory.tensors
+        return (lambda batch: functional(tensors, batch)) if functional else lambda batch: loss(net, batch)
 
     def _batches(self, examples: Examples, work: LocalWork, random: np.random.Generator) -> Iterator[tuple[Any, Any]]:
         """The batches of a fit: each epoch in an order of its own, gathered one at a time from the client's tensors."""
         if self._program.batches is not None:
-            for x, y in self._program.batches(examples, work, random):
-                yield paddle.to_tensor(x), paddle.to_tensor(y)
+            for given in self._program.batches(examples, work, random):
+                yield paddle.to_tensor(given[0]), paddle.to_tensor(given[1])
             return
         x, y = _rows(examples.x), _rows(examples.y)
         steps = work.steps if work.steps is not None else work.epochs * -(-len(examples) // work.batch_size)
@@ -214,7 +213,18 @@ class Learner:
             if odd is not None:
                 raise InputError(f"The program's {odd} is {sizes[odd]} numbers on a {batch}; it is one, such as the mean.")
             measured = list(values) if what == "metrics" else measured
+        self._compare_functional((x, y))
         return measured
+
+    def _compare_functional(self, batch: tuple[Any, Any]) -> None:
+        """InputError where the program's functional form gives another loss than its layers do while they train."""
+        if self._program.functional is None:
+            return
+        self._net.train()
+        with paddle.no_grad():
+            found, wanted = float(self._loss_of()(batch)), float(self._program.loss(self._net, batch))
+        if not np.isclose(found, wanted, rtol=1e-4, equal_nan=True):
+            raise InputError(f"The program's functional form gives {found:.6g}, which differs from its loss, {wanted:.6g}; mend it or leave it out.")
 
 
 def _said(error: Exception) -> str:
@@ -222,6 +232,11 @@ def _said(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     own = next((found[1] for line in lines if (found := re.match(r"\(\w+\) (.*)", line))), None)
     return ended(own or (lines[0] if lines else "no message"))
+
+
+def _fast_step(step: Step, loss: Any) -> Any:
+    step(loss)
+    return loss.detach()
 
 
 def _rows(values: np.ndarray) -> Callable[[Any], Any]:
@@ -255,7 +270,7 @@ def _optimizer_maker(program: Program, settings: Optimizer) -> Any:
 
     def make(parameters: Sequence[Any]) -> Any:
         try:
-            with paddle.utils.unique_name.guard():  # type: ignore[no-untyped-call]
+            with paddle.utils.unique_name.guard():
                 return optimizer(parameters=parameters, **settings.options)
         except Exception as error:
             raise InputError(f"The optimizer '{settings.name}' does not take {settings.options}: {_said(error)}") from error

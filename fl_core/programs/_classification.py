@@ -1,6 +1,6 @@
 """What all classifiers share: the loss, the metrics, and how a model becomes a program."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import paddle
@@ -10,6 +10,7 @@ from pydantic import Field
 from fl_core.program import Batch, Program
 
 Classes = Annotated[int, Field(ge=2, le=1_000_000)]
+Weights = Mapping[str, paddle.Tensor]
 Size = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -27,6 +28,6 @@ def metrics(net: paddle.nn.Layer, batch: Batch) -> dict[str, paddle.Tensor]:
     return {"loss": F.cross_entropy(logits, y), "accuracy": right}
 
 
-def classifier(model: Callable[[], paddle.nn.Layer]) -> Program:
-    """The program of a model that gives logits (N, classes)."""
-    return Program(model=model, loss=loss, metrics=metrics)
+def classifier(model: Callable[[], paddle.nn.Layer], apply: Callable[[Weights, paddle.Tensor], paddle.Tensor] | None = None) -> Program:
+    """The program of a model that gives logits (N, classes); `apply` gives the same logits as a function of the weights and x."""
+    return Program(model=model, loss=loss, metrics=metrics, functional=apply and (lambda weights, batch: F.cross_entropy(apply(weights, batch[0]), batch[1])))

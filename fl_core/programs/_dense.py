@@ -1,6 +1,6 @@
 """Dense layers, one after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import paddle
@@ -21,3 +21,13 @@ class Dense(paddle.nn.Layer):
             x = F.relu(layer(x))
         output: paddle.Tensor = last(x)
         return output
+
+
+def apply_dense(weights: Mapping[str, paddle.Tensor], x: paddle.Tensor) -> paddle.Tensor:
+    """What a `Dense` with these weights gives for x, without calling a layer."""
+    x = x if x.ndim == 2 else x.flatten(1)
+    last = len(weights) // 2 - 1
+    for i in range(last):
+        x = F.relu(F.linear(x, weights[f"layers.{i}.weight"], weights[f"layers.{i}.bias"]))
+    output: paddle.Tensor = F.linear(x, weights[f"layers.{last}.weight"], weights[f"layers.{last}.bias"])
+    return output
