@@ -115,7 +115,7 @@ def read_population(job: Job, card: Callable[[str], Mapping[str, Any]]) -> Popul
         return _numbered(names, cards, counts, test)
     pairs = sorted(
         (client, size, name) for name, card, count in zip(names, cards, counts, strict=True)
-        for client, size in zip(_clients(card["clients"]), _sizes(card["sizes"], count), strict=True)
+        for client, size in zip(clients_of(card), _sizes(card["sizes"], count), strict=True)
     )  # fmt: skip
     holder = {client: name for client, _, name in pairs}
     if len(holder) < len(pairs):
@@ -143,7 +143,9 @@ def _count(clients: Any) -> int:
     return clients["stop"] - clients["start"] if isinstance(clients, dict) else len(clients)
 
 
-def _clients(clients: Any) -> Sequence[str]:
+def clients_of(card: Mapping[str, Any]) -> Sequence[str]:
+    """The names of the clients that a data card describes."""
+    clients = card["clients"]
     return NumberedNames(**clients) if isinstance(clients, dict) else clients
 
 

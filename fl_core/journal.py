@@ -8,16 +8,37 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from fl_core.codec import FORMAT
+from fl_core.codec import FORMAT, sha256
 from fl_core.run_folder import Run
 
 JOURNAL = "journal.jsonl"
 
 
 def journal(run: Run, event: str, **facts: Any) -> None:
-    """Adds an event: `started`, `done`, `found` (done before), `died`, `left_out`, …"""
-    line = {"format": FORMAT, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), "pid": os.getpid(), "event": event, **facts}
-    run.store.append(JOURNAL, (json.dumps(line, ensure_ascii=False) + "\n").encode())
+    """Adds an event: `stage`, `done`, `found` (done before), `died`, `closed`, … Each writer's lines are chained by sha256."""
+    trail = run.trail
+    line = {
+        "format": FORMAT, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), "pid": os.getpid(), "event": event, **facts,
+        "writer": trail[0], "previous": trail[1],
+    }  # fmt: skip
+    data = json.dumps(line, ensure_ascii=False).encode()
+    trail[1] = sha256(data)
+    run.store.append(JOURNAL, data + b"\n")
+
+
+def broken_line(lines: bytes) -> int | None:
+    """The number of the first line (from 1) that does not follow from its writer's line before, None where all do."""
+    last: dict[str, str] = {}
+    for number, data in enumerate(lines.splitlines(), 1):
+        try:
+            line = json.loads(data)
+            writer, previous = line["writer"], line["previous"]
+        except (ValueError, KeyError, TypeError):
+            return number
+        if previous != last.get(writer, ""):
+            return number
+        last[writer] = sha256(data)
+    return None
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import numpy as np
 from fl_core import exact
 from fl_core.codec import Record, decode_tensors, digest_weights, encode_record, encode_state, encode_tensors, sha256
 from fl_core.errors import InputError, KeyMissing, KeyTaken, QuorumError, SignatureError
+from fl_core.job import Job
 from fl_core.journal import journal
 from fl_core.run_folder import Run, card_key, close_key, evaluation_key, message_key, metrics_key, plan_key, reply_key, state_key
 from fl_core.strategy import Exchange, why_not_finite, why_unexpected
@@ -16,6 +17,7 @@ from fl_core.types import Form, ModelUpdate, RoundState, Weights
 from fl_core.worker import tasks_of
 
 NO_REPLY = "its worker gave no reply"
+KEPT_STATES_BYTES = 1 << 30
 
 
 def close(run: Run, round: int) -> Record | None:
@@ -31,8 +33,9 @@ def close(run: Run, round: int) -> Record | None:
         record = run.put(close_key(round), record)
         journal(run, "closed", round=round, stage="close", clients=len(record["clients"]), left_out=len(record["left_out"]))
     if not run.store.exists(state_key(round + 1)) and not run.store.exists(close_key(round + 1)):  # an older state may be forgotten
-        run.store.put(state_key(round + 1), encode_state(next_state(run, plan, record, exchange)))
-    _forget(run, round)
+        data = encode_state(next_state(run, plan, record, exchange))
+        run.store.put(state_key(round + 1), data)
+        _forget(run, round, len(data))
     return record
 
 
@@ -180,17 +183,25 @@ def accepted(run: Run, record: Record) -> Iterator[tuple[Weights, Record]]:
         yield decode_tensors(data, key)
 
 
-def _forget(run: Run, round: int) -> None:
+def _forget(run: Run, round: int, state_bytes: int) -> None:
     """Removes what the job does not keep: replies to closed rounds, states between the kept ones. The two newest states stay."""
     keep = run.job.keep_updates
     old = {"all": [], "none": [round], "last_round": [round - 1]}[keep]
     for gone in (r for r in old if r >= 1):
-        record = run.find(close_key(gone)) or {"replies": {}}
-        for key in record["replies"]:
-            run.store.delete(key)
-    every = run.manifest["keep_states"]
-    if round > 2 and (round - 2) % every:
+        for exchange in run.strategy.exchanges:
+            for key in run.store.list(f"rounds/{gone:04d}/{exchange.name}/"):
+                run.store.delete(key)
+    if round > 2 and (round - 2) % keep_every(run.job, state_bytes):
         run.store.delete(state_key(round - 1))
+
+
+def keep_every(job: Job, state_bytes: int) -> int:
+    """Every how many rounds a state is kept: what the job says, or as often as a gigabyte allows."""
+    if job.keep_states == "all":
+        return 1
+    if job.keep_states != "auto":
+        return job.keep_states
+    return max(1, -(-job.rounds * state_bytes // KEPT_STATES_BYTES))
 
 
 def merge_metrics(run: Run, round: int) -> Record | None:
@@ -266,7 +277,7 @@ def finish(run: Run, facts: Mapping[str, Any]) -> Record:
     summary = {
         "name": run.job.name, "run": run.name, "rounds": last - 1, "digest": digest_weights(state.weights), "job_digest": run.job.digest,
         "metrics": table[-1]["metrics"], "examples": sum(row.get("examples", 0) for row in table), "failures": failures,
-        "privacy": {"protected": False}, "reproducible": True, "numerics": run.manifest.get("numerics", {}), **facts,
+        "privacy": {"protected": False}, "reproducible": True, "numerics": run.facts.get("numerics", {}), **facts,
     }  # fmt: skip
     _put_anew(run, "model.safetensors", encode_tensors(state.weights, {"digest": summary["digest"], "name": run.job.name}))
     _put_anew(run, "metrics.jsonl", b"".join(encode_record(row) + b"\n" for row in table))

@@ -14,6 +14,7 @@ import numpy as np
 from fl_core import exact
 from fl_core.codec import Record, decode_tensors, encode_tensors, under
 from fl_core.errors import FederationError, InputError, TrainingError
+from fl_core.federation import clients_of
 from fl_core.journal import journal
 from fl_core.pool import Call, Died, Pool
 from fl_core.run_folder import Run, card_key, close_key, evaluation_key, message_key, plan_key, reply_key, state_key
@@ -33,13 +34,13 @@ class OpenClient(Protocol):
     def __call__(self, name: str, round: int, optimizer_state: Weights) -> tuple[Client, Callable[[], Weights]]: ...
 
 
-def prepare(run: Run, worker: str, pool: Pool) -> Record:
-    """Makes the worker's data card: schema, counts and a fingerprint, never rows."""
+def prepare(run: Run, worker: str, pool: Pool, facts: Mapping[str, Any] | None = None) -> Record:
+    """Makes the worker's data card: schema, counts, a fingerprint and its public key, never rows; with `facts` of the program if it made the first state."""
     found = run.find(card_key(worker))
     if found is not None:
         return found
     card = call_until_done(run, pool, [Call("card", {"worker": worker})])[0]
-    return run.put(card_key(worker), {**card, "public_key": make_key(run.private, worker)})
+    return run.put(card_key(worker), {**card, "public_key": make_key(run.private, worker), **({"facts": facts} if facts else {})})
 
 
 def take_part(run: Run, round: int, workers: Sequence[str], pool: Pool, exchange: int = 0) -> list[str]:
@@ -53,22 +54,28 @@ def take_part(run: Run, round: int, workers: Sequence[str], pool: Pool, exchange
     for task in tasks:
         if task not in todo:
             journal(run, "found", round=round, stage=name, worker=task.worker, part=task.part)
-    attempts = Attempts(run.job.retries)
+    train_tasks(run, todo, pool, exchange)
+    return [key_of(task) for task in tasks]
+
+
+def train_tasks(run: Run, tasks: Sequence[Task], pool: Pool, exchange: int = 0) -> None:
+    """Trains these parts until each has its reply; who cannot be trained is left out in it."""
+    attempts, todo = Attempts(run.job.retries), list(tasks)
     while todo:
         calls = [_train_call(run, task, attempts, exchange) for task in todo]
         again = []
         for call, outcome in pool.run(calls):
             task = todo[calls.index(call)]
+            facts = {"round": task.round, "stage": task.exchange, "worker": task.worker, "part": task.part}
             if isinstance(outcome, Died):
                 attempts.note(task, outcome)
-                journal(run, "died", round=round, stage=name, worker=task.worker, part=task.part, client=outcome.at, reason=outcome.reason)
+                journal(run, "died", **facts, client=outcome.at, reason=outcome.reason)
                 again.append(task)
             elif isinstance(outcome, FederationError):
                 raise outcome
             else:
-                journal(run, "done", round=round, stage=name, worker=task.worker, part=task.part, seconds=outcome["seconds"])
+                journal(run, "done", **facts, seconds=outcome["seconds"])
         todo = [task for task in again if not attempts.give_up(run, task, exchange)]
-    return [key_of(task) for task in tasks]
 
 
 def tasks_of(plan: Record, exchange: str, workers: Sequence[str]) -> list[Task]:
@@ -240,7 +247,12 @@ def must_evaluate(run: Run, round: int) -> bool:
 
 def evaluators(run: Run) -> list[str]:
     """The workers that have something to evaluate."""
-    return [w.name for w in run.job.workers if _evaluation_calls(run, 1, w.name)]
+    return [section.name for section in run.job.workers if measures(run, section.name)]
+
+
+def measures(run: Run, worker: str) -> bool:
+    """Whether evaluations are this worker's to do."""
+    return bool(_evaluation_calls(run, 1, worker))
 
 
 def _evaluation_calls(run: Run, round: int, worker: str) -> list[Call]:
@@ -251,7 +263,7 @@ def _evaluation_calls(run: Run, round: int, worker: str) -> list[Call]:
             raise InputError("evaluate.on is 'test', but the data of the first worker have no test set; give one, or evaluate on 'held_out'.")
         calls += [Call("evaluate_test", {"round": round, "worker": worker, "start": s, "stop": min(s + TEST_SLICE, card["test"])}) for s in range(0, card["test"], TEST_SLICE)]
     if on in ("held_out", "both"):
-        clients = [c for c in run.population.clients if run.population.worker_of(c) == worker]
+        clients = clients_of(card)
         groups = [clients[i : i + CLIENTS_A_SLICE] for i in range(0, len(clients), CLIENTS_A_SLICE)]
         calls += [Call("evaluate_held_out", {"round": round, "worker": worker, "clients": group}) for group in groups]
     return calls

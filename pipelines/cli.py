@@ -13,6 +13,9 @@ from importlib import import_module
 COMMANDS = {
     "run": "train a job to its end",
     "resume": "go on with a run where it stopped",
+    "serve": "lead a federation whose workers run elsewhere",
+    "work": "take part in a federation as a worker",
+    "status": "show where a run stands and who is waited for",
     "report": "write a run's report page and say where it is",
     "compile": "compile a job to a pipeline for Kubeflow",
     "lint": "say what a Kubeflow backend would choke on in a compiled pipeline",

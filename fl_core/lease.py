@@ -1,0 +1,89 @@
+"""Leases: how several processes of one worker share its work. A lease is a write-once key with an expiry; the next one in line renews or takes over.
+
+Leases only spare work. Two processes that do the same part write the same bytes under the same write-once key.
+"""
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fl_core.codec import decode_record, encode_record
+from fl_core.errors import KeyMissing, KeyTaken, StoreError
+from fl_core.store import Store
+
+LEASE_SECONDS = 30.0
+LEASES_MAX = 100_000
+
+
+class Leases:
+    """The leases that one process holds; it has state because it renews them while it works."""
+
+    def __init__(self, store: Store, seconds: float = LEASE_SECONDS) -> None:
+        self._store, self._seconds, self._holder = store, seconds, uuid.uuid4().hex
+        self._held: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def take(self, key: str) -> bool:
+        """True where this process may do the work under the key now, False while another does."""
+        for number in range(1, LEASES_MAX):
+            if self._write(key, number):
+                with self._lock:
+                    self._held[key] = number
+                return True
+            if self._expires(key, number) > time.time():
+                return False
+        raise StoreError(f"'{key}' has had {LEASES_MAX} leases; something takes and never does the work.")
+
+    def done(self, key: str) -> None:
+        """The work under the key is done; its lease needs no renewal."""
+        with self._lock:
+            self._held.pop(key, None)
+
+    @contextmanager
+    def renewing(self) -> Iterator[None]:
+        """Keeps what is held while the work goes on."""
+        stop = threading.Event()
+        thread = threading.Thread(target=self._renew_until, args=(stop,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def _renew_until(self, stop: threading.Event) -> None:
+        while not stop.wait(self._seconds / 3):
+            with self._lock:
+                held = dict(self._held)
+            for key, number in held.items():
+                try:
+                    if self._write(key, number + 1):
+                        self._held[key] = number + 1
+                    else:
+                        self.done(key)
+                except StoreError:
+                    continue
+
+    def _write(self, key: str, number: int) -> bool:
+        record = {"holder": self._holder, "expires": time.time() + self._seconds}
+        try:
+            return self._store.put(lease_key(key, number), encode_record(record))
+        except KeyTaken:
+            return False
+
+    def _expires(self, key: str, number: int) -> float:
+        name = lease_key(key, number)
+        try:
+            return float(decode_record(self._store.get(name), name)["expires"])
+        except KeyMissing:
+            return 0.0
+
+
+def lease_key(key: str, number: int) -> str:
+    return f"{key}.lease-{number:06d}"
+
+
+def is_lease(key: str) -> bool:
+    return ".lease-" in key.rpartition("/")[2]

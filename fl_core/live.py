@@ -1,0 +1,290 @@
+"""The federation over the store: the server's loop and a worker's, each a process of its own. They meet in the store and nowhere else.
+
+Either may die at any moment and be started again: what is done is found done. Everything that waits has a deadline.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fl_core import generator, scheduler, server, worker
+from fl_core.codec import Record, decode_record, encode_record, encode_state
+from fl_core.errors import FederationError, InputError, KeyMissing, PolicyError, QuorumError, SignatureError, StoreError
+from fl_core.federation import worker_section
+from fl_core.job import Job
+from fl_core.journal import elapsed_seconds, journal, staged
+from fl_core.lease import Leases
+from fl_core.pool import Pool
+from fl_core.run_folder import MANIFEST, Run, card_key, close_key, evaluation_key, message_key, plan_key, read_job, state_key
+from fl_core.runner import OnRound, Result, finish, progress_of
+from fl_core.store import POLL_SECONDS_MIN, Store
+from fl_core.types import Task
+from fl_core.worker import HUNG_SECONDS, tasks_of
+
+START_SECONDS = 600.0
+IDLE_SECONDS = 86_400.0
+POLL_SECONDS_MAX = 0.25
+STATUS_SECONDS = 5.0
+STATUS = "status.json"
+TRUSTED = "trusted_server_key"
+
+
+def wait_until(ready: Callable[[], bool], seconds: float) -> bool:
+    """Asks again and again, less and less often; False once the seconds are over."""
+    end, pause = time.monotonic() + seconds, POLL_SECONDS_MIN
+    while not ready():
+        left = end - time.monotonic()
+        if left <= 0:
+            return False
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.3, POLL_SECONDS_MAX)
+    return True
+
+
+# ---- the server -------------------------------------------------------------------------------------------------------------------------------
+
+
+def serve(run: Run, *, start_seconds: float = START_SECONDS, on_round: OnRound | None = None) -> Result:
+    """Leads the run to its end: waits for the workers, plans, closes. QuorumError where too few are there within `start_seconds` or answer a round."""
+    summary = run.find("summary.json") if run.store.exists(MANIFEST) else None
+    if summary is not None:
+        return Result(run, summary)
+    if not run.store.exists(MANIFEST):
+        generator.write_job(run, keys="roster")
+    elif run.manifest["digest"] != run.job.digest:
+        raise InputError(f"{run.store.uri} holds a run of another job; give this run another name.")
+    _say(run, "running")
+    try:
+        summary = _lead(run, start_seconds, on_round)
+    except FederationError as error:
+        _say(run, "stopped", str(error))
+        raise
+    _say(run, "finished")
+    return Result(run, summary)
+
+
+def _lead(run: Run, start_seconds: float, on_round: OnRound | None) -> Record:
+    _barrier(run, start_seconds)
+    before = run.last_round()
+    server.forget_failed_replies(run, before)
+    round, measuring = max(before - 1, 1), worker.evaluators(run)
+    while True:
+        begun = time.perf_counter()
+        _await_evaluations(run, round, measuring)
+        with staged(run, "select", round):
+            plan = scheduler.plan(run, round)
+        if plan["finished"]:
+            break
+        for exchange in range(len(run.strategy.exchanges)):
+            if not run.store.exists(close_key(round)):
+                with staged(run, "train", round):
+                    _await_replies(run, plan, exchange)
+                if exchange + 1 < len(run.strategy.exchanges):
+                    server.answer(run, round, exchange)
+        with staged(run, "close", round):
+            server.close(run, round)
+        if on_round:
+            on_round(progress_of(run, round, time.perf_counter() - begun))
+        round += 1
+    seconds = elapsed_seconds(run)
+    return finish(run, {"runner": "live", "seconds": seconds, "rounds_per_second": (round - 1) / seconds, "resumed_from": before - 1 if before > 1 else None})
+
+
+def _barrier(run: Run, seconds: float) -> None:
+    """Waits until every worker has laid down its card and the first state is there."""
+    missing = [section.name for section in run.job.workers]
+
+    def all_there() -> bool:
+        missing[:] = [name for name in missing if not run.store.exists(card_key(name))]
+        return not missing and bool(run.last_round())
+
+    if not wait_until(all_there, seconds):
+        who = ", ".join(missing) or f"the first state, which {run.job.workers[0].name} makes,"
+        raise QuorumError(f"The federation did not come together within {seconds:g} s: {who} did not arrive.")
+
+
+def round_seconds_max(job: Job) -> float:
+    """How long the server waits for a round's replies: every attempt may take the job's deadline; without one, a day."""
+    return job.deadline_seconds * (job.retries + 1) if job.deadline_seconds else IDLE_SECONDS
+
+
+def _await_replies(run: Run, plan: Record, exchange: int) -> None:
+    """Waits for the round's replies. What is late is left out where the job sets a deadline; without one, QuorumError after a day."""
+    name = run.strategy.exchanges[exchange].name
+    expected = {worker.key_of(task) for task in tasks_of(plan, name, list(plan["workers"]))}
+    if wait_until(lambda: expected <= set(run.store.list(f"rounds/{plan['round']:04d}/{name}/")), round_seconds_max(run.job)):
+        return
+    if run.job.deadline_seconds is None:
+        raise QuorumError(f"Round {plan['round']} had no reply for {IDLE_SECONDS:g} s from {', '.join(sorted(missing_workers(run, plan)))}.")
+
+
+def missing_workers(run: Run, plan: Record) -> set[str]:
+    """The workers of a plan whose replies are not all there."""
+    tasks = (task for trip in run.strategy.exchanges[:1] for task in tasks_of(plan, trip.name, list(plan["workers"])))
+    return {task.worker for task in tasks if not run.store.exists(worker.key_of(task))}
+
+
+def _await_evaluations(run: Run, round: int, measuring: Sequence[str]) -> None:
+    """Waits for the evaluations of the round's first state; who is late is not in them."""
+    if run.store.exists(plan_key(round)) or not worker.must_evaluate(run, round):
+        return
+    missing = list(measuring)
+
+    def all_there() -> bool:
+        missing[:] = [name for name in missing if not run.store.exists(evaluation_key(round, name))]
+        return not missing
+
+    if not wait_until(all_there, round_seconds_max(run.job)):
+        journal(run, "late", round=round, stage="evaluate", workers=missing)
+
+
+def _say(run: Run, word: str, why: str = "") -> None:
+    """Moves the pointer that tells waiting workers how the server is."""
+    for _ in range(10):
+        try:
+            before = bytes(run.store.get(STATUS))
+        except KeyMissing:
+            before = None
+        if run.store.swap(STATUS, before, encode_record({"status": word, "why": why})):
+            return
+    raise StoreError(f"'{STATUS}' in {run.store.uri} was moved by others ten times; is another server leading this run?")
+
+
+# ---- a worker ---------------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One process of a worker at the federation's table: what it works on, and whether evaluations are its to do."""
+
+    run: Run
+    worker: str
+    pool: Pool
+    leases: Leases
+    measures: bool
+    idle_seconds: float
+
+
+def work(
+    name: str, store: Store, private: Store, worker_name: str, pool: Pool, *, job: Job, trust_any_program: bool = False,
+    start_seconds: float = START_SECONDS, idle_seconds: float = HUNG_SECONDS, tell: Callable[[str], None] = lambda line: None,
+    on_round: Callable[[int, float], None] = lambda round, seconds: None,
+) -> int:  # fmt: skip
+    """Takes part in the run called `name` as one process of a worker, until the run ends; gives the number of its rounds.
+
+    `job` is the organisation's own copy: it pins the program. SignatureError where the run's program or the server's key is another;
+    PolicyError where the server stopped; StoreError where nothing moved for `idle_seconds`.
+    """
+    worker_section(job, worker_name)
+    if not wait_until(lambda: store.exists(MANIFEST), start_seconds):
+        raise StoreError(f"There is no run '{name}' in {store.uri} after {start_seconds:g} s; is `fl serve` running?")
+    run = Run(name, read_job(store), store, private)
+    _check_trust(run, job, trust_any_program, tell)
+    _join(run, worker_name, pool, tell)
+    leases = Leases(store)
+    seat = Seat(run, worker_name, pool, leases, worker.measures(run, worker_name), idle_seconds)
+    round = max(run.last_round() - 1, 1)
+    with leases.renewing():
+        while not (plan := _await_plan(seat, round))["finished"]:
+            begun = time.perf_counter()
+            _take_part(seat, plan)
+            on_round(round, time.perf_counter() - begun)
+            round += 1
+    return round - 1
+
+
+def _check_trust(run: Run, job: Job, trust_any_program: bool, tell: Callable[[str], None]) -> None:
+    """The program must be the one that the organisation reviewed, and the server the one that it met first."""
+    if run.job.program_sha256 != job.program_sha256:
+        if not trust_any_program:
+            raise SignatureError(
+                f"The run's program has sha256 {run.job.program_sha256[:16]}…, the one pinned here {job.program_sha256[:16]}…; "
+                "review it and take over the run's job file, or say --trust-any-program."
+            )
+        tell(f"runs the program {run.job.program_sha256[:16]}…, which is not the one pinned here, because --trust-any-program was said")
+    key = str(run.manifest["server_key"])
+    if not run.private.exists(TRUSTED):
+        tell(f"meets the server's key {key} for the first time and trusts it from now on")
+        run.private.put(TRUSTED, key.encode())
+    if bytes(run.private.get(TRUSTED)).decode() != key:
+        raise SignatureError(f"The run '{run.name}' is signed by the server key {key}, which is not the one met before; somebody else leads it.")
+
+
+def _join(run: Run, name: str, pool: Pool, tell: Callable[[str], None]) -> None:
+    """Lays down the worker's card and, where it is the first of the roster, the first state."""
+    if not run.store.exists(card_key(name)):
+        facts: Record = {}
+        if name == run.job.workers[0].name:
+            state, facts = generator.check(run.job, pool)
+            run.store.put(state_key(1), encode_state(state))
+        pool.about(_context(run))
+        card = worker.prepare(run, name, pool, facts)
+        tell(f"enrolled '{name}' with the public key {card['public_key']}")
+    pool.about(_context(run))
+
+
+def _context(run: Run) -> Record:
+    return {"store": run.store.uri, "private": run.private.uri, "run": run.name}
+
+
+def _await_plan(seat: Seat, round: int) -> Record:
+    """The plan of the round; the state that it starts from is evaluated meanwhile, where that is this worker's to do."""
+    run, to_measure, asked = seat.run, [seat.measures], [time.monotonic()]
+
+    def there() -> bool:
+        if run.store.exists(plan_key(round)):
+            return True
+        if to_measure[0] and worker.must_evaluate(run, round):
+            to_measure[0] = not _evaluate(seat, round)
+        if time.monotonic() - asked[0] > STATUS_SECONDS:
+            asked[0] = time.monotonic()
+            _check_status(run)
+        return False
+
+    if not wait_until(there, seat.idle_seconds):
+        raise StoreError(f"There was no plan of round {round} in {run.store.uri} for {seat.idle_seconds:g} s; is the server running?")
+    return run.record(plan_key(round))
+
+
+def _check_status(run: Run) -> None:
+    status = decode_record(run.store.get(STATUS), STATUS) if run.store.exists(STATUS) else {"status": "running"}
+    if status["status"] == "stopped":
+        raise PolicyError(f"The server stopped the run: {status['why']}")
+
+
+def _evaluate(seat: Seat, round: int) -> bool:
+    """Measures the state that the round starts from; False while another process of the worker does."""
+    key = evaluation_key(round, seat.worker)
+    if not seat.leases.take(key):
+        return seat.run.store.exists(key)
+    with staged(seat.run, "evaluate", round, worker=seat.worker):
+        worker.evaluate(seat.run, round, [seat.worker], seat.pool)
+    seat.leases.done(key)
+    return True
+
+
+def _take_part(seat: Seat, plan: Record) -> None:
+    """Does this worker's parts, those that no other process of it holds, until all are done or the round is closed."""
+    for exchange, trip in enumerate(seat.run.strategy.exchanges):
+        todo = tasks_of(plan, trip.name, [seat.worker])
+        if not wait_until(lambda: _is_done(seat, plan, exchange, todo), seat.idle_seconds):  # noqa: B023
+            raise StoreError(f"Round {plan['round']} did not move for {seat.idle_seconds:g} s; is the server running?")
+
+
+def _is_done(seat: Seat, plan: Record, exchange: int, todo: list[Task]) -> bool:
+    """Does what can be done now of `todo`, which shrinks; True once nothing is left or the round is closed."""
+    run, round = seat.run, plan["round"]
+    if not todo:
+        return True
+    if exchange and not run.store.exists(message_key(round, run.strategy.exchanges[exchange - 1].name)):
+        return run.store.exists(close_key(round))
+    mine: list[Task] = []
+    for task in todo:
+        if len(mine) < seat.pool.processes and seat.leases.take(worker.key_of(task)):
+            mine.append(task)
+    missing = [task for task in mine if not run.store.exists(worker.key_of(task))]
+    worker.train_tasks(run, missing, seat.pool, exchange)
+    for task in mine:
+        seat.leases.done(worker.key_of(task))
+    todo[:] = [task for task in todo if task not in mine and (mine or not run.store.exists(worker.key_of(task)))]
+    return not todo or (not mine and run.store.exists(close_key(round)))

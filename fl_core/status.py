@@ -1,0 +1,38 @@
+"""Where a run stands, read from the store alone: rounds, workers, who is waited for."""
+
+from typing import Any
+
+from fl_core.codec import decode_record
+from fl_core.live import STATUS
+from fl_core.run_folder import Run, card_key, close_key, evaluation_key, plan_key
+from fl_core.worker import key_of, must_evaluate, tasks_of
+
+
+def status_of(run: Run) -> dict[str, Any]:
+    """Name, status (starting, running, stopped, finished), rounds closed, and of each worker its standing."""
+    last = run.last_round()
+    plan = run.find(plan_key(last)) if last else None
+    said = decode_record(run.store.get(STATUS), STATUS) if run.store.exists(STATUS) else {"status": "running", "why": ""}
+    finished = run.store.exists("summary.json")
+    return {
+        "name": run.name, "status": "finished" if finished else "starting" if not last else said["status"], "why": said["why"],
+        "rounds": run.job.rounds, "rounds_closed": max(last - 1, 0), "round": last,
+        "workers": [{"name": section.name, "standing": _standing(run, section.name, last, plan)} for section in run.job.workers],
+    }  # fmt: skip
+
+
+def _standing(run: Run, worker: str, round: int, plan: dict[str, Any] | None) -> str:
+    if not run.store.exists(card_key(worker)):
+        return "has not arrived"
+    if plan is None:
+        due = round and worker == run.job.workers[0].name and must_evaluate(run, round) and not run.store.exists(evaluation_key(round, worker))
+        return "is waited for: evaluation" if due else "waits for the plan"
+    if plan["finished"]:
+        return "is done"
+    tasks = tasks_of(plan, run.strategy.exchanges[0].name, [worker])
+    there = [task for task in tasks if run.store.exists(key_of(task))]
+    if not tasks:
+        return f"has no clients in round {round}"
+    if len(there) == len(tasks) or run.store.exists(close_key(round)):
+        return f"has replied in round {round}"
+    return f"is waited for: {len(there)} of {len(tasks)} parts of round {round} are there"

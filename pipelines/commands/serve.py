@@ -1,0 +1,33 @@
+"""`fl serve JOB --store ROOT --run NAME`: leads a federation whose workers are processes elsewhere."""
+
+import argparse
+
+from pipelines.observe import add_port, observed
+from pipelines.progress import show, show_rounds
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job", metavar="JOB", help="the job file")
+    parser.add_argument("--store", required=True, metavar="ROOT", help="where the federation meets: file://FOLDER or s3://BUCKET/PREFIX")
+    parser.add_argument("--run", required=True, metavar="NAME", help="the run's name; one that is there is gone on with")
+    parser.add_argument("--private", metavar="URI", help="the server's private place, for its key (default: beside the run, or ./private for s3://)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override a key of the job")
+    parser.add_argument("--start-seconds", type=float, default=600.0, help="how long the workers may take to come together (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object and nothing else")
+    add_port(parser)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    from fl_core.job import load_job
+    from fl_core.live import serve
+    from fl_core.run_folder import Run
+    from fl_core.runner import private_store
+    from fl_core.stage import place_of
+    from fl_core.store import open_store
+
+    job = load_job(arguments.job, arguments.overrides)
+    place = place_of(arguments.store, arguments.run)
+    private = open_store(arguments.private) if arguments.private else private_store(place)
+    with observed(arguments.metrics_port, "server") as gauges, show_rounds(job.name, job.rounds) as on_round:
+        result = serve(Run(arguments.run, job, place, private), start_seconds=arguments.start_seconds, on_round=gauges.both(on_round))
+    show(result, as_json=arguments.json)

@@ -1,0 +1,22 @@
+"""`fl status URI`: shows where a run stands and who is waited for."""
+
+import argparse
+import json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="URI", help="the run's folder, or its URI in a store")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    from fl_core.runner import open_run
+    from fl_core.status import status_of
+
+    found = status_of(open_run(arguments.run))
+    if arguments.json:
+        print(json.dumps(found))
+        return
+    print(f"{found['name']}: {found['status']}, {found['rounds_closed']} of {found['rounds']} rounds closed{', ' + found['why'] if found['why'] else ''}")
+    for worker in found["workers"]:
+        print(f"  {worker['name']}: {worker['standing']}")
