@@ -196,7 +196,7 @@ def heat_map(heat: HeatMap, *, title: str, x: str) -> Html:
         drawn.append(tag("g", tag("title", heat.row_titles[r]), hit))
     for (r, c), text in heat.marks.items():
         whole = heat.cells[r][c] == 0
-        inset = 0.0 if whole else max((step - gap) * 0.28, 0.0)
+        inset = 0.0 if whole else max(min((step - gap) * 0.28, (step - gap - 3) / 2), 0.0)
         down = 0.0 if whole else (high - 2) * 0.28
         box = _box(left + c * step + inset, 8 + r * high + down, step - gap - 2 * inset, high - 2 - 2 * down, "mark")
         drawn.append(tag("g", tag("title", text), box))

@@ -1,5 +1,6 @@
 """The report of a run: one HTML file that needs nothing else, for people who want to see how the training went."""
 
+from fl_core import report_figures as figures
 from fl_core import report_sections as sections
 from fl_core.markup import tag
 from fl_core.page import page
@@ -17,10 +18,10 @@ def render(run: Run) -> str:
         f"{job.name} · {facts.name}",
         sections.headline(facts, job),
         sections.tiles(facts, job),
-        sections.learning(facts, job),
-        sections.spread(facts),
-        sections.participation(facts),
-        sections.time_by_stage(facts),
+        figures.learning(facts, job),
+        figures.spread(facts),
+        figures.participation(facts),
+        figures.time_by_stage(facts),
         sections.failures(facts),
         sections.data_cards(facts),
         sections.reproduce(facts, job),

@@ -18,6 +18,7 @@ PERCENTILES = (10, 50, 90)
 HEAT_ROWS_ALONE_MAX, HEAT_ROWS_GROUPED = 60, 40
 HEAT_COLUMNS_MAX = 200
 FAILURES_MAX = 10_000
+TEXT_LETTERS_MAX = 300
 NO_FIGURE_OF_TRAINING = ("seen",)
 
 Three = tuple[float, float, float]
@@ -103,6 +104,22 @@ def _held_out_spreads(run: Run, table: Sequence[Record]) -> dict[str, dict[int, 
     return dict(sorted(found.items()))
 
 
+def held_by(card: Mapping[str, Any]) -> int:
+    """How many clients a worker holds, by its card."""
+    clients = card["clients"]
+    return int(clients["stop"] - clients["start"]) if isinstance(clients, dict) else len(clients)
+
+
+def sizes_of(card: Mapping[str, Any]) -> np.ndarray:
+    """The sizes of the worker's clients; one for all where they are equal."""
+    sizes = card["sizes"]
+    return np.array(sizes if isinstance(sizes, list) else [sizes] * min(held_by(card), 1), np.int64)
+
+
+def clip(text: str) -> str:
+    return text if len(text) <= TEXT_LETTERS_MAX else f"{text[: TEXT_LETTERS_MAX - 1]}…"
+
+
 class _Closes:
     """Folds close records one by one, so that a run of many clients and rounds is never in memory as a whole; it has state because it folds."""
 
@@ -110,7 +127,7 @@ class _Closes:
         self.spreads: dict[str, dict[int, Three]] = {}
         self.failures: list[Record] = []
         self.failures_not_listed = 0
-        self._people = people
+        self._people, self._row_of = people, dict[str, int]()
         count = len(people.clients) if people else 0
         self._rows = count if count <= HEAT_ROWS_ALONE_MAX else HEAT_ROWS_GROUPED
         wide = max(1, -(-rounds // HEAT_COLUMNS_MAX))
@@ -140,12 +157,14 @@ class _Closes:
                 if name not in NO_FIGURE_OF_TRAINING:
                     figures.setdefault(name, []).append(value)
         for name, values in figures.items():
-            low, middle, high = (float(np.percentile(values, p)) for p in PERCENTILES)
+            low, middle, high = map(float, np.percentile(values, PERCENTILES))
             self.spreads.setdefault(f"training {name}", {})[round] = (low, middle, high)
 
     def _row(self, client: str) -> int:
         assert self._people is not None  # a round is closed only once all cards are there
-        return self._people.clients.index(client) * self._rows // self._count
+        if client not in self._row_of:
+            self._row_of[client] = self._people.clients.index(client) * self._rows // self._count
+        return self._row_of[client]
 
     def participation(self) -> Participation | None:
         """None where no round is done."""

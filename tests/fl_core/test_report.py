@@ -99,7 +99,7 @@ def test_a_finished_run_shows_its_name_final_metric_digest_and_how_to_reproduce_
 def test_an_unfinished_run_says_so_and_how_to_go_on() -> None:
     page = render(a_run(["ann"], [({"ann": 2.0}, {})], finished=False))
     assert "This run is not finished: 1 of at most 3 rounds are done." in page
-    assert "fl resume ." in page
+    assert "<code>fl resume .</code> in its folder" in page
     assert "not known before the run is finished" in page
 
 
@@ -113,6 +113,14 @@ def test_a_left_out_client_is_marked_with_its_reason_and_listed() -> None:
     page = render(TWO)
     assert "<title>left out\nbob in round 2: its loss is nan</title>" in page
     assert "<td>bob</td><td>worker-0</td><td>2</td>" in page
+
+
+def test_many_failures_of_one_kind_are_one_line() -> None:
+    names = [f"c{i:02d}" for i in range(30)]
+    some = (dict.fromkeys(names[5:], 1.0), dict.fromkeys(names[:5], "its loss is nan"))
+    page = render(a_run(names, [some, some, ({}, dict.fromkeys(names, "was killed"))]))
+    assert "<td>c00, c01, c02 and 2 more</td><td>worker-0</td><td>1 to 2</td>" in page
+    assert "<td>c00, c01, c02 and 27 more</td><td>worker-0</td><td>3</td>" in page
 
 
 def test_what_users_wrote_stays_text() -> None:
@@ -182,6 +190,7 @@ def test_a_report_of_2000_rounds_and_1000_clients_is_below_a_megabyte() -> None:
     page = render(a_run(clients, closes, job=a_job(rounds=2000)))
     assert 50_000 < len(page.encode()) < 1_000_000
     assert "client-000 + 24" in page
+    assert "of 22 000 times that a client was drawn" in page
     assert "rounds 1 to 10" in page
 
 
