@@ -60,7 +60,7 @@ class Pool:
 
     def __init__(self, processes: int | None = None, nursery: str | None = None) -> None:
         """`processes` defaults to one a core; `nursery` is the socket of one that somebody else keeps warm. One of its own starts with the first call."""
-        self.processes = min(processes or len(os.sched_getaffinity(0)), PROCESSES_MAX)
+        self.processes = min(len(os.sched_getaffinity(0)) if processes is None else processes, PROCESSES_MAX)
         if self.processes < 1:
             raise InputError(f"processes is {processes}; a pool has at least 1.")
         self._shared = nursery
@@ -175,11 +175,12 @@ class _Trainer:
 class Nursery:
     """The process that has Paddle imported and forks training processes; started at once, ready when the first connection is answered."""
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None, modules: Sequence[str] = ()) -> None:
+        """`modules` are imported too, once for all training processes."""
         self._folder = tempfile.TemporaryDirectory(prefix="fl-")
         self.address = str(Path(self._folder.name) / "nursery")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "fl_core.trainer", self.address],
+            [sys.executable, "-m", "fl_core.trainer", self.address, *modules],
             stdin=subprocess.PIPE, stdout=sys.stderr.fileno() if _has_number(sys.stderr) else subprocess.DEVNULL,
             env=training_environment(os.environ if environment is None else environment),
         )  # fmt: skip
