@@ -50,7 +50,8 @@ def tiles(facts: Facts, job: Job) -> Html:
     shown = tag("div", *boxes, class_="tiles" if len(boxes) <= 6 else "tiles four")
     if facts.summary is None:
         return shown
-    words = tag("span", "digest of the final weights"), whole(facts.summary["digest"]), tag("span", "the same job ends in the same bits")
+    said = "the same job ends in the same bits" if facts.summary.get("reproducible") is True else ""
+    words = tag("span", "digest of the final weights"), whole(facts.summary["digest"]), tag("span", said)
     return join([shown, tag("div", *words, class_="tile strip")])
 
 
