@@ -38,6 +38,14 @@ def user_file(name: str) -> str | None:
     return file if separator and file.endswith(".py") else None
 
 
+def module_of(kind: str, name: str) -> str | None:
+    """The module that a name speaks of, None for a user's file."""
+    file, separator, _ = name.rpartition(":")
+    if not separator:
+        return f"{FOLDERS[kind]}.{name}"
+    return None if file.endswith(".py") else file
+
+
 def resolve(kind: str, name: str, code: Mapping[str, str]) -> Any:
     """The object that the name stands for; InputError with the way out where there is none."""
     file, separator, attribute = name.rpartition(":")

@@ -53,6 +53,9 @@ def ending() -> Iterator[None]:
         _tell_runner({"kind": type(error).__name__, "error": str(error)})
         print(error, file=sys.stderr)
         raise SystemExit(error.exit_code) from None
+    except Exception as error:  # the log keeps the traceback, the runner hears what it was
+        _tell_runner({"kind": FederationError.__name__, "error": f"{type(error).__name__}: {error}"})
+        raise
 
 
 def _tell_runner(failure: Record) -> None:

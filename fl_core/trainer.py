@@ -13,7 +13,9 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property, lru_cache
+from importlib import import_module
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
 
@@ -203,8 +205,11 @@ def _end_with(number: int) -> None:
     os._exit(1)
 
 
-def main(address: str) -> None:
-    """The nursery: forks a training process for every connection."""
+def main(address: str, *modules: str) -> None:
+    """The nursery: forks a training process for every connection; the modules are imported first, so that each process has them."""
+    for module in modules:
+        with suppress(ImportError):  # whoever needs it will say so
+            import_module(module)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     listener = Listener(address, family="AF_UNIX", backlog=64)
@@ -226,4 +231,4 @@ def main(address: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -14,6 +14,7 @@ from fl_core import errors, stage
 from fl_core.errors import FederationError, InputError, TrainingError
 from fl_core.job import Job
 from fl_core.pool import NURSERY, Nursery
+from fl_core.reference import module_of
 from fl_core.run_folder import MANIFEST, Run, close_key
 from fl_core.runner import OnRound, Result, new_run, open_run, progress_of
 from fl_core.store import FileStore
@@ -49,7 +50,7 @@ def run_local(
 def _run_pipelines(one: Run, folder: Path, scratch: Path, on_round: OnRound | None) -> None:
     failure = scratch / "failure.json"
     with open(folder / LOG, "ab") as log:
-        nursery = Nursery()
+        nursery = Nursery(modules=_modules(one.job))
         environment = {**os.environ, NURSERY: nursery.address, stage.RUNNER: "subprocess", stage.FAILURE: str(failure), "TMPDIR": str(scratch)}
         child = subprocess.Popen(
             [sys.executable, "-m", "pipelines.local_child", str(folder / "artifacts")],
@@ -66,6 +67,12 @@ def _run_pipelines(one: Run, folder: Path, scratch: Path, on_round: OnRound | No
             nursery.close()
     if child.returncode:
         raise _reason(failure, folder / LOG)
+
+
+def _modules(job: Job) -> list[str]:
+    """What the training processes of a job import, besides the user's own files."""
+    names = [("program", job.program.name), ("data", job.data.name), *(("data", worker.data.name) for worker in job.workers if worker.data)]
+    return sorted({module for kind, name in names if (module := module_of(kind, name))})
 
 
 def _watch(child: "subprocess.Popen[bytes]", one: Run, on_round: OnRound | None) -> None:

@@ -4,9 +4,9 @@ import json
 import sys
 
 from kfp import local
+from kfp.dsl import PipelineTask
 
-from fl_core.job import parse_bundle
-from fl_core.run_folder import Run
+from fl_core.job import Job, parse_bundle
 from fl_core.runner import open_run
 from fl_core.stage import ended_before
 from pipelines.unrolled import ROUNDS_MAX, TRAININGS_MAX, build
@@ -21,15 +21,15 @@ def main(folder: str) -> None:
     first = 1
     while first <= job.rounds:
         rounds = min(rounds_a_run, job.rounds - first + 1)
-        build(job, first_round=first, rounds=rounds)(run=run)
+        build(job, first_round=first, rounds=rounds, policy=_no_policy)(run=run)
         first += rounds
-        if first <= job.rounds and _ended(open_run(run), first):
-            build(job, first_round=job.rounds + 1, rounds=0)(run=run)
+        if first <= job.rounds and ended_before(open_run(run), first):
+            build(job, first_round=job.rounds + 1, rounds=0, policy=_no_policy)(run=run)
             return
 
 
-def _ended(one: Run, round: int) -> bool:
-    return ended_before(one, round)
+def _no_policy(task: PipelineTask, job: Job, worker: str) -> None:
+    """A laptop has no cluster to ask; above all, a stage that refused is not called again."""
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import json
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from fl_core.compiled import fixed_in
 from fl_core.errors import InputError
 from fl_core.job import Job
 from pipelines.cluster import apply_policy
+
+Policy = Callable[[dsl.PipelineTask, Job, str], None]
 
 ROUNDS_MAX = 10
 TRAININGS_MAX = 100
@@ -57,18 +59,26 @@ def check_size(job: Job, rounds: int) -> None:
         )
 
 
-def build(job: Job, *, first_round: int = 1, rounds: int | None = None, store: str = "") -> Any:
-    """The pipeline that does `rounds` rounds of the job from `first_round` on; it prepares in the first, and finishes the run after the last."""
+def build(job: Job, *, first_round: int = 1, rounds: int | None = None, store: str = "", policy: Policy = apply_policy) -> Any:
+    """The pipeline that does `rounds` rounds of the job from `first_round` on; it prepares in the first, and finishes the run after the last.
+
+    `policy` says what each task asks of the cluster, given the task, the job and the worker's name ('' for a task that is no worker's).
+    """
     last_round = job.rounds if rounds is None else first_round + rounds - 1
     check_size(job, last_round - first_round + 1)
     the_job, bundle, fixed = job, _one_line(job), json.dumps(fixed_in(job), sort_keys=True)
+
+    def named(task: dsl.PipelineTask, name: str, worker: str = "") -> dsl.PipelineTask:
+        task.set_display_name(name).set_caching_options(False)
+        policy(task, the_job, worker)
+        return task
 
     @dsl.pipeline(name=_pipeline_name(job.name), description=describe(job), display_name=job.name)  # type: ignore[untyped-decorator]
     def federation(store: str = store, run: str = "", job: str = bundle, overrides: str = "", start_from: str = "", seed: str = "") -> None:
         begun = generate_job(
             store=store, run=run, job=job, overrides=overrides, start_from=start_from, seed=seed, fixed=fixed, occurrence=dsl.PIPELINE_JOB_ID_PLACEHOLDER
         )
-        _Layout(the_job, store, begun.outputs["Output"], _named(begun, "Generate the job", the_job)).lay(first_round, last_round)
+        _Layout(the_job, {"store": store, "run": begun.outputs["Output"]}, named(begun, "Generate the job"), named).lay(first_round, last_round)
 
     return federation
 
@@ -98,15 +108,15 @@ def _pipeline_name(name: str) -> str:
 class _Layout:
     """Wires the tasks of some rounds. It has state because each task comes after those before it."""
 
-    def __init__(self, job: Job, store: Any, run: Any, begun: dsl.PipelineTask) -> None:
-        self._job, self._at, self._before = job, {"store": store, "run": run}, [begun]
+    def __init__(self, job: Job, at: Mapping[str, Any], begun: dsl.PipelineTask, named: Callable[..., dsl.PipelineTask]) -> None:
+        self._job, self._at, self._before, self._named = job, at, [begun], named
         self._workers = [worker.name for worker in job.workers]
         self._evaluators = self._workers if job.evaluate.on != "test" else self._workers[:1]
         self._exchanges = fixed_in(job)["exchanges"]
 
     def lay(self, first_round: int, last_round: int) -> None:
         if first_round == 1:
-            self._then([_named(prepare_data(**self._at, worker=w), f"Prepare data at {w}", self._job, w) for w in self._workers])
+            self._then([self._named(prepare_data(**self._at, worker=w), f"Prepare data at {w}", w) for w in self._workers])
             self._evaluate(1)
         for round in range(first_round, last_round + 1):
             self._round(round)
@@ -114,16 +124,16 @@ class _Layout:
             self._finish(after_rounds=last_round >= first_round)
 
     def _round(self, round: int) -> None:
-        self._then([_named(select_workers(**self._at, round=round), f"Round {round}: select", self._job)])
+        self._then([self._named(select_workers(**self._at, round=round), f"Round {round}: select")])
         for place, exchange in enumerate(self._exchanges):
             what = "train" if len(self._exchanges) == 1 else exchange
             trained = [
-                _named(train_worker(**self._at, round=round, worker=w, exchange=place), f"Round {round}: {what} at {w}", self._job, w) for w in self._workers
+                self._named(train_worker(**self._at, round=round, worker=w, exchange=place), f"Round {round}: {what} at {w}", w) for w in self._workers
             ]
             self._then(trained)
             replies = [task.outputs["Output"] for task in trained]
             aggregated = aggregate_updates(**self._at, round=round, replies=replies, exchange=place)
-            self._then([_named(aggregated, f"Round {round}: aggregate" + ("" if what == "train" else f" {what}"), self._job)])
+            self._then([self._named(aggregated, f"Round {round}: aggregate" + ("" if what == "train" else f" {what}"))])
         self._evaluate(round + 1)
 
     def _evaluate(self, round: int) -> None:
@@ -132,13 +142,13 @@ class _Layout:
         if done % self._job.evaluate.every_rounds and done < self._job.rounds:
             return
         name = f"Round {done}: evaluate at" if done else "Evaluate the first model at"
-        self._then([_named(evaluate_model(**self._at, round=round, worker=w), f"{name} {w}", self._job, w) for w in self._evaluators])
+        self._then([self._named(evaluate_model(**self._at, round=round, worker=w), f"{name} {w}", w) for w in self._evaluators])
 
     def _finish(self, *, after_rounds: bool) -> None:
         if not after_rounds:
             self._evaluate(self._job.rounds + 1)
-        self._then([_named(publish_model(**self._at), "Publish the model", self._job)])
-        self._then([_named(report(**self._at), "Report", self._job)])
+        self._then([self._named(publish_model(**self._at), "Publish the model")])
+        self._then([self._named(report(**self._at), "Report")])
 
     def _then(self, tasks: Sequence[dsl.PipelineTask]) -> None:
         """All of these start once all before them are done."""
@@ -146,9 +156,3 @@ class _Layout:
             task.after(*self._before)
         self._before = list(tasks)
 
-
-def _named(task: dsl.PipelineTask, name: str, job: Job, worker: str = "") -> dsl.PipelineTask:
-    task.set_display_name(name)
-    task.set_caching_options(False)
-    apply_policy(task, job, worker)
-    return task
