@@ -125,23 +125,38 @@ COMMAND = [
     Bad("a job file that is not there", "The job file 'jobs.yaml' cannot be read: No such file or directory.", words=("jobs.yaml",)),
     Bad("an override without a value", "'--set rounds' is not of the form key.path=value.", words=("--set", "rounds")),
     Bad("an override below a number", "'--set rounds.most=3': 'rounds' holds no keys.", words=("--set", "rounds.most=3")),
-    Bad("an override that is no YAML", "The value of '--set name=[a' is not YAML at line 1: expected ',' or ']', but got '<stream end>'.", words=("--set", "name=[a")),
+    Bad(
+        "an override that is no YAML",
+        "The value of '--set name=[a' is not YAML at line 1: expected ',' or ']', but got '<stream end>'.",
+        words=("--set", "name=[a"),
+    ),
     Bad("an override of an unknown key", "'ronds' is no key of a job; did you mean 'rounds'?", words=("--set", "ronds=3")),
     Bad("a run's name that is a path", f"The run's name is 'a/b'; {NAME}", words=("--name", "a/b")),
     Bad("fewer than no processes", "processes is -1; a pool has at least 1.", words=("--processes", "-1")),
     Bad("no process", "processes is 0; a pool has at least 1.", words=("--processes", "0")),
-    Bad("a store of no known kind", "The store 'ftp://a' is of no known kind; write file://FOLDER or s3://BUCKET/PREFIX.", words=("--out=", "--store", "ftp://a")),
-    Bad("an output folder with something in it", "file://{here}/run exists; give the run another name, or go on with it with `fl resume`.", files={"run/notes.txt": "mine"}),
+    Bad(
+        "a store of no known kind",
+        "The store 'ftp://a' is of no known kind; write file://FOLDER or s3://BUCKET/PREFIX.",
+        words=("--out=", "--store", "ftp://a"),
+    ),
+    Bad(
+        "an output folder with something in it",
+        "file://{here}/run exists; give the run another name, or go on with it with `fl resume`.",
+        files={"run/notes.txt": "mine"},
+    ),
     Bad("a file for an output folder", "{here}/run is a file; a run needs a folder of its own.", files={"run": "mine"}),
     Bad(
-        "an output folder below a file", "The run cannot be written to {here}/a/run: {here}/a takes no folder (Not a directory); choose another place.",
-        files={"a": "mine"}, words=("--out", "a/run"),
+        "an output folder below a file",
+        "The run cannot be written to {here}/a/run: {here}/a takes no folder (Not a directory); choose another place.",
+        files={"a": "mine"},
+        words=("--out", "a/run"),
     ),
     Bad(
-        "an output folder that cannot be made", "The run cannot be written to /proc/run: /proc takes no folder (No such file or directory); choose another place.",
+        "an output folder that cannot be made",
+        "The run cannot be written to /proc/run: /proc takes no folder (No such file or directory); choose another place.",
         words=("--out", "/proc/run"),
     ),
-]  # fmt: skip
+]
 
 WORKERS = [
     Bad(
@@ -157,88 +172,107 @@ WORKERS = [
         **workers({"name": "a", "clients": ["client-7"]}),
     ),
     Bad(
-        "two workers that list one client", "The client 'client-1' is held by two workers; a client belongs to one.",
+        "two workers that list one client",
+        "The client 'client-1' is held by two workers; a client belongs to one.",
         **workers({"name": "a", "clients": ["client-0", "client-1"]}, {"name": "b", "clients": ["client-1", "client-2"]}),
     ),
-    Bad("a federation without a client", "No worker of the federation holds a client; give at least one of them data.", **workers({"name": "a", "clients": []})),
-]  # fmt: skip
+    Bad(
+        "a federation without a client", "No worker of the federation holds a client; give at least one of them data.", **workers({"name": "a", "clients": []})
+    ),
+]
 
 STRATEGY = [
     Bad("a misspelt strategy", "No strategy is called 'fedavg'; did you mean 'fed_avg'?", {"strategy": "fedavg"}),
     Bad(
-        "a misspelt option", "strategy.local_epoch is not an option of 'fed_avg'; did you mean 'local_epochs'?", {"strategy": {"name": "fed_avg", "local_epoch": 1}}
+        "a misspelt option",
+        "strategy.local_epoch is not an option of 'fed_avg'; did you mean 'local_epochs'?",
+        {"strategy": {"name": "fed_avg", "local_epoch": 1}},
     ),
     Bad("an option of a wrong type", "strategy.local_epochs is 'two'; it is a whole number.", {"strategy": {"name": "fed_avg", "local_epochs": "two"}}),
     Bad("an option out of range", "strategy.local_epochs is 0; it is at least 1.", {"strategy": {"name": "fed_avg", "local_epochs": 0}}),
     Bad(
-        "a function that gives no strategy", "The strategy 'my.py:mine' gives int; it is a function that returns an fl_core.strategy.Strategy.",
+        "a function that gives no strategy",
+        "The strategy 'my.py:mine' gives int; it is a function that returns an fl_core.strategy.Strategy.",
         **strategy("def mine(): return 3\n"),
     ),
     Bad("a strategy that raises", "The strategy 'my.py:mine' cannot be built: ZeroDivisionError: division by zero.", **strategy("def mine(): return 1 / 0\n")),
     Bad("a strategy that is no function", "The strategy 'my.py:mine' is int; name a function that builds it.", **strategy("mine = 3\n")),
     Bad("a strategy in a file that is no Python", "'my.py' cannot be imported: SyntaxError at line 2: expected ':'.", **strategy("\ndef mine() return 3\n")),
     Bad(
-        "a strategy whose memory cannot be made", "The strategy 'my.py:mine' cannot make its first memory: KeyError: 'speed'.",
+        "a strategy whose memory cannot be made",
+        "The strategy 'my.py:mine' cannot make its first memory: KeyError: 'speed'.",
         **strategy(
-            "from dataclasses import replace\nfrom fl_core.strategies.fed_avg import fed_avg\ndef mine(): return replace(fed_avg(), init=lambda w: w['speed'])\n"
+            "from fl_core.strategies.fed_avg import fed_avg\nfrom dataclasses import replace\ndef mine(): return replace(fed_avg(), init=lambda w: w['speed'])"
         ),
     ),
     Bad("a misspelt selection", "No selection is called 'unifrom'; did you mean 'uniform'?", {"selection": "unifrom"}),
     Bad(
-        "more clients a round than there are", "selection.clients_per_round is 5, but the federation has 4 clients; draw at most as many.",
+        "more clients a round than there are",
+        "selection.clients_per_round is 5, but the federation has 4 clients; draw at most as many.",
         {"selection": {"name": "uniform", "clients_per_round": 5}},
     ),
     Bad(
-        "a selection of several from data without a partition", "selection.clients_per_round is 5, but the federation has 1 clients; draw at most as many.",
+        "a selection of several from data without a partition",
+        "selection.clients_per_round is 5, but the federation has 1 clients; draw at most as many.",
         {"selection": {"name": "uniform", "clients_per_round": 5}, "data": "digits"},
     ),
     Bad(
-        "a selection that raises", "The selection 'my.py:mine' fails in round 1: ZeroDivisionError: division by zero.",
+        "a selection that raises",
+        "The selection 'my.py:mine' fails in round 1: ZeroDivisionError: division by zero.",
         **selection("def mine(): return lambda draw: 1 / 0\n"),
     ),
     Bad(
-        "a selection that draws twice", "The selection 'my.py:mine' drew a client twice in round 1; a client takes part once.",
+        "a selection that draws twice",
+        "The selection 'my.py:mine' drew a client twice in round 1; a client takes part once.",
         **selection("def mine(): return lambda draw: [draw.clients[0]] * 2\n"),
     ),
     Bad(
-        "a selection that draws a stranger", "The selection 'my.py:mine' drew 'you', whom the federation does not have.",
+        "a selection that draws a stranger",
+        "The selection 'my.py:mine' drew 'you', whom the federation does not have.",
         **selection("def mine(): return lambda draw: ['you']\n"),
     ),
-]  # fmt: skip
+]
 
 PROGRAM = [
     Bad("a misspelt program", "No program is called 'digit'; did you mean 'digits'?", {"program": "digit"}),
     Bad("code that is not there", "The job names 'none.py', but it cannot be read from {here}: No such file or directory.", {"program": "none.py:program"}),
     Bad(
-        "code outside of the job's folder", "The job names '../my.py', which does not lie in the folder of the job file or below; put it there.",
+        "code outside of the job's folder",
+        "The job names '../my.py', which does not lie in the folder of the job file or below; put it there.",
         {"program": "../my.py:program"},
     ),
     Bad("code that is too big", f"'my.py' has 70000 bytes; a file of a job has at most {JOB_BYTES_MAX}.", {"program": "my.py:p"}, {"my.py": "#" * 70000}),
     Bad("code that is no Python", "'my.py' cannot be imported: SyntaxError at line 1: invalid syntax.", {"program": "my.py:p"}, {"my.py": "def f(:\n"}),
     Bad(
-        "code that raises on import", "'my.py' cannot be imported: ZeroDivisionError at line 2: division by zero.",
-        {"program": "my.py:p"}, {"my.py": "one = 1\none / 0\n"},
+        "code that raises on import",
+        "'my.py' cannot be imported: ZeroDivisionError at line 2: division by zero.",
+        {"program": "my.py:p"},
+        {"my.py": "one = 1\none / 0\n"},
     ),
     Bad("code that leaves on import", "'my.py' cannot be imported: SystemExit at line 2: 0.", {"program": "my.py:p"}, {"my.py": "import sys\nsys.exit(0)\n"}),
     Bad(
         "code that imports what is not there",
         "'my.py' cannot be imported: ModuleNotFoundError at line 1: No module named 'helper'; a file of a job travels alone, so install what it needs "
         "or put it into the file.",
-        {"program": "my.py:p"}, {"my.py": "import helper\n", "helper.py": ""},
+        {"program": "my.py:p"},
+        {"my.py": "import helper\n", "helper.py": ""},
     ),
     Bad(
-        "a module that is not there", "The program 'no.where:program' cannot be imported: No module named 'no'; is it installed, or is it a file such as "
-        "my_program.py:program?",
+        "a module that is not there",
+        "The program 'no.where:program' cannot be imported: No module named 'no'; is it installed, or is it a file such as my_program.py:program?",
         {"program": "no.where:program"},
     ),
+    Bad("a misspelt attribute", "'my.py' has no 'porgram' for the program; did you mean 'program'?", **program("program = Program(model, loss)\n", "porgram")),
     Bad(
-        "a misspelt attribute", "'my.py' has no 'porgram' for the program; did you mean 'program'?", **program("program = Program(model, loss)\n", "porgram")
-    ),
-    Bad(
-        "a program without a loss", "'my.py' cannot be imported: TypeError at line 7: Program.__init__() missing 1 required positional argument: 'loss'.",
+        "a program without a loss",
+        "'my.py' cannot be imported: TypeError at line 7: Program.__init__() missing 1 required positional argument: 'loss'.",
         **program("program = Program(model)\n"),
     ),
-    Bad("a program whose loss is nothing", "The program 'my.py:program' has no loss; it is a function of the program.", **program("program = Program(model, None)\n")),
+    Bad(
+        "a program whose loss is nothing",
+        "The program 'my.py:program' has no loss; it is a function of the program.",
+        **program("program = Program(model, None)\n"),
+    ),
     Bad(
         "a function that gives no program",
         "The program 'my.py:program' gives int; it is an fl_core.program.Program, or a function that returns one.",
@@ -250,48 +284,66 @@ PROGRAM = [
         **program("program = Program(lambda: paddle.nn.Linear(), loss)\n"),
     ),
     Bad(
-        "a model that is no layer", "The program's model gives int; it is a function that returns a paddle.nn.Layer.",
+        "a model that is no layer",
+        "The program's model gives int; it is a function that returns a paddle.nn.Layer.",
         **program("program = Program(lambda: 3, loss)\n"),
     ),
     Bad(
-        "a loss that raises on the data", "The program's loss fails on a batch of x (2, 64) and y (2,): KeyError: 'label'.",
+        "a loss that raises on the data",
+        "The program's loss fails on a batch of x (2, 64) and y (2,): KeyError: 'label'.",
         **program("program = Program(model, lambda net, batch: {}['label'])\n"),
     ),
     Bad(
-        "a loss that is no scalar", "The program's loss is 2 numbers on a batch of x (2, 64) and y (2,); it is one, such as the mean.",
+        "a loss that is no scalar",
+        "The program's loss is 2 numbers on a batch of x (2, 64) and y (2,); it is one, such as the mean.",
         **program("program = Program(model, lambda net, batch: F.cross_entropy(net(batch[0]), batch[1], reduction='none'))\n"),
     ),
     Bad(
-        "metrics that raise", "The program's metrics fail on a batch of x (2, 64) and y (2,): ZeroDivisionError: division by zero.",
+        "metrics that raise",
+        "The program's metrics fail on a batch of x (2, 64) and y (2,): ZeroDivisionError: division by zero.",
         **program("program = Program(model, loss, metrics=lambda net, batch: {'a': 1 / 0})\n"),
     ),
     Bad(
-        "metrics without names", "The program's metrics fail on a batch of x (2, 64) and y (2,): TypeError: 'int' object is not iterable.",
+        "metrics without names",
+        "The program's metrics fail on a batch of x (2, 64) and y (2,): TypeError: 'int' object is not iterable.",
         **program("program = Program(model, loss, metrics=lambda net, batch: 3)\n"),
     ),
-    Bad("an option of a ready program", "program.width is not an option of 'digits', which is a ready Program; leave it out.", {"program": {"name": "digits", "width": 3}}),
+    Bad(
+        "an option of a ready program",
+        "program.width is not an option of 'digits', which is a ready Program; leave it out.",
+        {"program": {"name": "digits", "width": 3}},
+    ),
     Bad("an unknown optimizer", "optimizer.name is 'SDG', which Paddle does not have; did you mean 'SGD'?", {"optimizer": "SDG"}),
     Bad(
-        "an optimizer that only looks private", "optimizer.name is 'Dpsgd', which is refused, because it gives no differential privacy; take another, such as SGD.",
+        "an optimizer that only looks private",
+        "optimizer.name is 'Dpsgd', which is refused, because it gives no differential privacy; take another, such as SGD.",
         {"optimizer": {"name": "Dpsgd", "learning_rate": 0.1}},
     ),
     Bad(
-        "a misspelt option of the optimizer", "optimizer.momentun is not an option of 'Momentum'; did you mean 'momentum'?",
+        "a misspelt option of the optimizer",
+        "optimizer.momentun is not an option of 'Momentum'; did you mean 'momentum'?",
         {"optimizer": {"name": "Momentum", "momentun": 0.9}},
     ),
     Bad(
-        "an option that the optimizer refuses", "The optimizer 'Adam' does not take {{'beta1': 2.0}}: Invalid value of beta1, expect beta1 in [0,1).",
+        "an option that the optimizer refuses",
+        "The optimizer 'Adam' does not take {{'beta1': 2.0}}: Invalid value of beta1, expect beta1 in [0,1).",
         {"optimizer": {"name": "Adam", "beta1": 2.0}},
     ),
-    Bad("a learning rate that is a word", "optimizer.learning_rate is 'fast'; it is a number from 0 on.", {"optimizer": {"name": "SGD", "learning_rate": "fast"}}),
     Bad(
-        "options of no optimizer", "optimizer.name is missing, but optimizer.learning_rate is set; name the optimizer, such as SGD.",
+        "a learning rate that is a word",
+        "optimizer.learning_rate is 'fast'; it is a number from 0 on.",
+        {"optimizer": {"name": "SGD", "learning_rate": "fast"}},
+    ),
+    Bad(
+        "options of no optimizer",
+        "optimizer.name is missing, but optimizer.learning_rate is set; name the optimizer, such as SGD.",
         {"optimizer": {"learning_rate": 0.1}},
     ),
     Bad("no optimizer at all", "optimizer.name is missing and the program brings no optimizer; name one, such as SGD.", {"optimizer": {}}),
     Bad("a goal that is not measured", "stop_when.auc is nothing that the program measures; known are accuracy, loss.", {"stop_when": {"auc": 0.9}}),
     Bad(
-        "a goal without a direction", "Nobody said whether 'wonder' is better higher or lower; add it to the program's `better`, such as {{'wonder': 'higher'}}.",
+        "a goal without a direction",
+        "Nobody said whether 'wonder' is better higher or lower; add it to the program's `better`, such as {{'wonder': 'higher'}}.",
         {"program": "my.py:program", "stop_when": {"wonder": 1}},
         {"my.py": PARTS + "program = Program(model, loss, metrics=lambda net, batch: {'wonder': loss(net, batch)})\n"},
     ),
@@ -303,21 +355,24 @@ PROGRAM = [
     ),
     Bad("a misspelt evaluation", "evaluate.on is 'tset'; did you mean 'test'?", {"evaluate": {"on": "tset"}}),
     Bad(
-        "a start from nowhere", "start_from is '{here}/old', which cannot be read (No such file or directory); it is a run folder, a state or a model file.",
+        "a start from nowhere",
+        "start_from is '{here}/old', which cannot be read (No such file or directory); it is a run folder, a state or a model file.",
         {"start_from": "old"},
     ),
     Bad("a start from an empty folder", "start_from is '{here}/old', a folder without a run.", {"start_from": "old"}, {"old/notes.txt": ""}),
     Bad(
         "a start from another model's weights",
         "start_from is '{here}/old', which has no weight 'bias'; it was trained with another program.",
-        {"start_from": "old"}, {"old": encode_tensors({"weight": np.zeros((64, 10), np.float32)}, {})},
+        {"start_from": "old"},
+        {"old": encode_tensors({"weight": np.zeros((64, 10), np.float32)}, {})},
     ),
     Bad(
         "a start from weights of other shapes",
         "start_from is '{here}/old', whose 'bias' has shape (2,), not (10,); it was trained with another program.",
-        {"start_from": "old"}, {"old": encode_tensors({"weight": np.zeros((64, 10), np.float32), "bias": np.zeros(2, np.float32)}, {})},
+        {"start_from": "old"},
+        {"old": encode_tensors({"weight": np.zeros((64, 10), np.float32), "bias": np.zeros(2, np.float32)}, {})},
     ),
-]  # fmt: skip
+]
 
 DATA = [
     Bad("misspelt data", "No data is called 'digit'; did you mean 'digits'?", {"data": "digit"}),
@@ -330,37 +385,58 @@ DATA = [
         **table("x,y\n1,0\n2,1\n3,0\n4,1\n", partition={"name": "iid", "clients": 9}),
     ),
     Bad(
-        "all held out", "data.held_out is 1.0; it is a share of each client's examples, from 0 up to 1.",
+        "all held out",
+        "data.held_out is 1.0; it is a share of each client's examples, from 0 up to 1.",
         {"data": {"name": "digits", "held_out": 1.0, "partition": {"name": "iid", "clients": 2}}},
     ),
-    Bad("data that are not there", "The data file '{here}/my.csv' cannot be read: No such file or directory.", {"data": {"name": "csv", "path": "my.csv", "label": "y"}}),
+    Bad(
+        "data that are not there",
+        "The data file '{here}/my.csv' cannot be read: No such file or directory.",
+        {"data": {"name": "csv", "path": "my.csv", "label": "y"}},
+    ),
     Bad("a table without its label", "data.label is 'y', which is no column of '{here}/my.csv'; known are a, b.", **table("a,b\n1,2\n")),
     Bad("a table without a row", "'{here}/my.csv' holds no examples; its first line names the columns, and each line below is one example.", **table("x,y\n")),
     Bad(
-        "a ragged table", "'{here}/my.csv' has 3 cells at line 3, but its first line names 2 columns; quote cells that hold the delimiter.",
+        "a ragged table",
+        "'{here}/my.csv' has 3 cells at line 3, but its first line names 2 columns; quote cells that hold the delimiter.",
         **table("x,y\n1,0\n2,1,3\n"),
     ),
     Bad(
-        "a word among numbers", "'{here}/my.csv' holds 'much' in column 'x' at line 3, where a number belongs; mend the cell or leave the column out.",
+        "a word among numbers",
+        "'{here}/my.csv' holds 'much' in column 'x' at line 3, where a number belongs; mend the cell or leave the column out.",
         **table("x,y\n1,0\nmuch,1\n"),
     ),
     Bad("a value that is not there", "The training set holds nan in row 1 of x; fill such values or leave their rows out.", **table("x,y\n1,0\nnan,1\n")),
     Bad("one class only", "The training set has one class: all 2 labels are 0; a model needs at least two classes.", **table("x,y\n1,a\n2,a\n")),
     Bad(
-        "labels that do not match", "The training set has 3 rows of x and 2 of y; row i of y is the label of row i of x.",
-        {"data": {"name": "npz", "path": "my.npz"}}, {"my.npz": arrays(x=np.zeros((3, 64), np.float32), y=np.arange(2))},
+        "labels that do not match",
+        "The training set has 3 rows of x and 2 of y; row i of y is the label of row i of x.",
+        {"data": {"name": "npz", "path": "my.npz"}},
+        {"my.npz": arrays(x=np.zeros((3, 64), np.float32), y=np.arange(2))},
     ),
-    Bad("arrays without labels", "'{here}/my.npz' has no array 'y'; known are x.", {"data": {"name": "npz", "path": "my.npz"}}, {"my.npz": arrays(x=np.zeros((3, 64)))}),
     Bad(
-        "images that are cut off", "'{here}/mnist/train-images-idx3-ubyte' holds 1500 bytes, but its header promises 1584; copy it again.",
+        "arrays without labels",
+        "'{here}/my.npz' has no array 'y'; known are x.",
+        {"data": {"name": "npz", "path": "my.npz"}},
+        {"my.npz": arrays(x=np.zeros((3, 64)))},
+    ),
+    Bad(
+        "images that are cut off",
+        "'{here}/mnist/train-images-idx3-ubyte' holds 1500 bytes, but its header promises 1584; copy it again.",
         {"data": {"name": "mnist", "path": "mnist"}},
         {"mnist/train-images-idx3-ubyte": idx(2, 28, 28)[:1500], "mnist/train-labels-idx1-ubyte": idx(2)},
     ),
-    Bad("a client without examples", "The client 'b' has no examples; leave it out.", {"data": {"name": "my.py:sites", "names": ["a", "b"], "sizes": [1, 0]}}, {"my.py": SITES}),
+    Bad(
+        "a client without examples",
+        "The client 'b' has no examples; leave it out.",
+        {"data": {"name": "my.py:sites", "names": ["a", "b"], "sizes": [1, 0]}},
+        {"my.py": SITES},
+    ),
     Bad(
         "data without a test set",
         "evaluate.on is 'test', but the data of the first worker have no test set; give one, or evaluate on 'held_out'.",
-        {"data": {"name": "my.py:sites", "names": ["a", "b"], "sizes": [1, 1]}}, {"my.py": SITES},
+        {"data": {"name": "my.py:sites", "names": ["a", "b"], "sizes": [1, 1]}},
+        {"my.py": SITES},
     ),
     Bad(
         "data that do not fit the model",
@@ -368,8 +444,13 @@ DATA = [
         "dimension of Input(Y). But receiving the [1]dimension of Input(X) is [1], and the [0] dimension of Input(Y) is [64].",
         **table("x,y\n1,0\n2,1\n", test_path="my.csv"),
     ),
-    Bad("a loader that raises", "The data 'my.py:mine' cannot be built: OSError: the disk is away.", {"data": "my.py:mine"}, {"my.py": "def mine(): raise OSError('the disk is away')\n"}),
-]  # fmt: skip
+    Bad(
+        "a loader that raises",
+        "The data 'my.py:mine' cannot be built: OSError: the disk is away.",
+        {"data": "my.py:mine"},
+        {"my.py": "def mine(): raise OSError('the disk is away')\n"},
+    ),
+]
 
 TABLE = [*JOB_FILE, *COMMAND, *WORKERS, *STRATEGY, *PROGRAM, *DATA]
 
