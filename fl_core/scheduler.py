@@ -12,10 +12,12 @@ from fl_core.program import direction_of
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, metrics_key, plan_key, state_key
 from fl_core.sentence import ended
 from fl_core.server import merge_metrics
-from fl_core.strategy import Draw
+from fl_core.strategy import Draw, Seen
 from fl_core.types import Weights
 
 PARTS = 4
+
+HISTORY_ROUNDS_MAX = 100
 
 
 def plan(run: Run, round: int, parts: int = 1) -> Record:
@@ -54,10 +56,19 @@ def choose(run: Run, round: int) -> list[str]:
     return draw(run, run.population, round, run.state(round).memory)
 
 
+def history(run: Run, round: int) -> dict[str, Seen]:
+    """What was last seen of each client in the rounds before this one, from their close records, as far back as HISTORY_ROUNDS_MAX."""
+    seen: dict[str, Seen] = {}
+    for earlier in range(round - 1, max(0, round - 1 - HISTORY_ROUNDS_MAX), -1):
+        for client, metrics in run.record(close_key(earlier))["clients"].items():
+            seen.setdefault(client, Seen(earlier, metrics))
+    return seen
+
+
 def draw(run: Run, people: Population, round: int, memory: Weights) -> list[str]:
     random = np.random.Generator(np.random.PCG64(run.job.seed_for("select", round)))
     try:
-        chosen = list(run.strategy.select(Draw(round, people.clients, people.sizes, random, memory)))
+        chosen = list(run.strategy.select(Draw(round, people.clients, people.sizes, random, memory, people.worker_of, lambda: history(run, round))))
     except FederationError:
         raise
     except Exception as error:

@@ -14,14 +14,32 @@ from fl_core.types import NOTHING, Client, ClientUpdate, Form, ModelUpdate, Roun
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What a client's last accepted reply said: its round, and the figures of its training, such as `loss`."""
+
+    round: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Draw:
-    """What a selection may look at: the round, all clients in sorted order, their sizes, randomness, and the server's memory."""
+    """What a selection may look at.
+
+    round, random   the round, and its randomness
+    clients, sizes  all clients in sorted order, and how many examples each holds; there may be millions, whose names are worked out when asked for
+    memory          the server's
+    worker_of       the worker that holds a client
+    history         what was last seen of each client, worked out of the close records when it is called; a client that took no part in the last
+                    100 rounds is not in it
+    """
 
     round: int
     clients: Sequence[str]
     sizes: Sequence[int]
     random: np.random.Generator
     memory: Weights = field(default_factory=dict)
+    worker_of: Callable[[str], str] = lambda client: ""
+    history: Callable[[], Mapping[str, Seen]] = dict
 
 
 class Select(Protocol):

@@ -4,23 +4,32 @@ McMahan, Moore, Ramage, Hampson, Agüera y Arcas: Communication-Efficient Learni
 https://arxiv.org/abs/1602.05629
 """
 
+from typing import Literal
+
 from fl_core.strategy import Exchange, Strategy, add
 from fl_core.types import Client, ClientUpdate, LocalWork, ModelUpdate, RoundState, Weights
 
 
-def fed_avg(local_epochs: int = 1, local_steps: int | None = None, batch_size: int = 10, shuffle: bool = True, server_learning_rate: float = 1.0) -> Strategy:
+def fed_avg(
+    local_epochs: int = 1,
+    local_steps: int | None = None,
+    batch_size: int = 10,
+    shuffle: bool = True,
+    server_learning_rate: float = 1.0,
+    weigh: Literal["examples", "equally"] = "examples",
+) -> Strategy:
     """FedAvg. A client does `local_epochs` over its examples, or exactly `local_steps` batches where given, in batches of `batch_size` examples;
-    the mean move is applied times `server_learning_rate` (1: plain averaging)."""
+    the mean move, of clients weighed by `examples` or `equally`, is applied times `server_learning_rate` (1: plain averaging)."""
     work = local_work(local_epochs, local_steps, batch_size, shuffle)
 
     def train(client: Client, state: RoundState, memory: Weights, message: Weights) -> tuple[ClientUpdate, Weights]:
         trained = client.fit(state.weights, work)
-        return ClientUpdate(trained.move, weight=trained.examples, metrics=trained.metrics), memory
+        return ClientUpdate(trained.move, weight=trained.examples if weigh == "examples" else 1, metrics=trained.metrics), memory
 
     def apply(state: RoundState, update: ModelUpdate) -> RoundState:
         return state.next(add(state.weights, update.mean(), server_learning_rate))
 
-    return Strategy(exchanges=(Exchange("train", train),), apply=apply)
+    return Strategy(exchanges=(Exchange("train", train, weigh=weigh),), apply=apply)
 
 
 def local_work(local_epochs: int, local_steps: int | None, batch_size: int, shuffle: bool = True) -> LocalWork:
