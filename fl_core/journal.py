@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -26,19 +26,35 @@ def journal(run: Run, event: str, **facts: Any) -> None:
     run.store.append(JOURNAL, data + b"\n")
 
 
-def broken_line(lines: bytes) -> int | None:
-    """The number of the first line (from 1) that does not follow from its writer's line before, None where all do."""
+def tips(run: Run) -> dict[str, str]:
+    """The sha256 of each writer's last line: what a summary names, so that the journal up to it can be verified."""
+    lines = bytes(run.store.get(JOURNAL)) if run.store.exists(JOURNAL) else b""
+    return {_links(data)[0]: sha256(data) for data in lines.splitlines() if _links(data)[0]}
+
+
+def find_break(lines: bytes, tips: Mapping[str, str]) -> str | None:
+    """Where the chain of a journal is broken, None where it is whole and holds the lines that `tips` names. A line that a dying process cut off is passed over."""
     last: dict[str, str] = {}
+    seen = set()
     for number, data in enumerate(lines.splitlines(), 1):
-        try:
-            line = json.loads(data)
-            writer, previous = line["writer"], line["previous"]
-        except (ValueError, KeyError, TypeError):
-            return number
+        writer, previous = _links(data)
+        if not writer:
+            continue
         if previous != last.get(writer, ""):
-            return number
+            return f"at or before line {number}"
         last[writer] = sha256(data)
-    return None
+        seen.add(last[writer])
+    gone = [writer for writer, tip in tips.items() if tip not in seen]
+    return f"in the last lines of writer {gone[0]}" if gone else None
+
+
+def _links(data: bytes) -> tuple[str, str]:
+    """A line's writer and the digest of the writer's line before; empty for a line that was cut off."""
+    try:
+        line = json.loads(data)
+        return str(line["writer"]), str(line["previous"])
+    except (ValueError, KeyError, TypeError):
+        return "", ""
 
 
 @contextmanager

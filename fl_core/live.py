@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fl_core import generator, scheduler, server, worker
+from fl_core import generator, report, scheduler, server, worker
 from fl_core.codec import Record, decode_record, encode_record, encode_state
 from fl_core.errors import FederationError, InputError, KeyMissing, PolicyError, QuorumError, SignatureError, StoreError
 from fl_core.federation import worker_section
@@ -60,6 +60,7 @@ def serve(run: Run, *, start_seconds: float = START_SECONDS, on_round: OnRound |
         _say(run, "stopped", str(error))
         raise
     _say(run, "finished")
+    report.write(run)
     return Result(run, summary)
 
 

@@ -3,12 +3,13 @@
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fl_core import generator, scheduler, server, worker
+from fl_core import generator, report, scheduler, server, worker
 from fl_core.codec import Record
 from fl_core.errors import InputError
 from fl_core.federation import read_population
@@ -17,7 +18,7 @@ from fl_core.journal import journal, staged
 from fl_core.pool import Call, Pool
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, plan_key, read_job, read_manifest
 from fl_core.server import examples_of
-from fl_core.store import FileStore, Store, open_store
+from fl_core.store import PRIVATE, FileStore, Store, open_store
 from fl_core.types import RoundState, Weights
 
 
@@ -81,7 +82,7 @@ def run(
     """
     given = {key: value for key, value in {"strategy": strategy, "data": data, "program": program}.items() if value is not None}
     one = new_run(job, store=store, out=out, name=name, given=given)
-    with pool or Pool(processes) as open_pool:
+    with _at_hand(pool, processes) as open_pool:
         begin(one, open_pool)
         return go_on(one, open_pool, on_round=on_round)
 
@@ -96,8 +97,13 @@ def resume(folder: str | Path, *, processes: int | None = None, on_round: OnRoun
     if given:
         raise InputError(f"This run was given its {' and '.join(given)} in Python; start it again there, it cannot be resumed from its folder.")
     server.forget_failed_replies(one, one.last_round())
-    with pool or Pool(processes) as open_pool:
+    with _at_hand(pool, processes) as open_pool:
         return go_on(one, open_pool, on_round=on_round, resumed_from=one.last_round() - 1)
+
+
+def _at_hand(pool: Pool | None, processes: int | None) -> AbstractContextManager[Pool]:
+    """The pool that was given, which stays open for its owner, or one of its own."""
+    return nullcontext(pool) if pool else Pool(processes)
 
 
 def new_run(job: Job, *, store: str = "file://store", out: str | Path | None = None, name: str | None = None, given: Mapping[str, Any] | None = None) -> Run:
@@ -125,8 +131,8 @@ def open_run(folder: str | Path) -> Run:
 def private_store(place: Store) -> Store:
     """Where clients' memory lies: beside the run's folder, outside of what is shared."""
     if isinstance(place, FileStore):
-        return FileStore(place.root.with_name(f"{place.root.name}.private"))
-    return FileStore(Path("private") / place.uri.rpartition("/")[2])
+        return FileStore(place.root.with_name(f"{place.root.name}.private"), PRIVATE)
+    return FileStore(Path("private") / place.uri.rpartition("/")[2], PRIVATE)
 
 
 def begin(one: Run, pool: Pool) -> None:
@@ -192,7 +198,9 @@ def go_on(one: Run, pool: Pool, *, on_round: OnRound | None = None, resumed_from
         round += 1
     seconds = time.perf_counter() - start
     facts = {"runner": "process", "seconds": seconds, "rounds_per_second": (round - max(first, 1)) / seconds, "resumed_from": resumed_from}
-    return Result(one, finish(one, facts))
+    summary = finish(one, facts)
+    report.write(one)
+    return Result(one, summary)
 
 
 def finish(one: Run, facts: Mapping[str, Any]) -> Record:

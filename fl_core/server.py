@@ -10,7 +10,7 @@ from fl_core import exact
 from fl_core.codec import Record, decode_tensors, digest_weights, encode_record, encode_state, encode_tensors, sha256
 from fl_core.errors import InputError, KeyMissing, KeyTaken, QuorumError, SignatureError
 from fl_core.job import Job
-from fl_core.journal import journal
+from fl_core.journal import journal, tips
 from fl_core.run_folder import Run, card_key, close_key, evaluation_key, message_key, metrics_key, plan_key, reply_key, state_key
 from fl_core.strategy import Exchange, why_not_finite, why_unexpected
 from fl_core.types import Form, ModelUpdate, RoundState, Weights
@@ -281,7 +281,8 @@ def finish(run: Run, facts: Mapping[str, Any]) -> Record:
     }  # fmt: skip
     _put_anew(run, "model.safetensors", encode_tensors(state.weights, {"digest": summary["digest"], "name": run.job.name}))
     _put_anew(run, "metrics.jsonl", b"".join(encode_record(row) + b"\n" for row in table))
-    return run.put("summary.json", summary)
+    files = {key: run.digest(key) for key in ("model.safetensors", "metrics.jsonl")}
+    return run.put("summary.json", {**summary, "files": files, "journal": tips(run)})
 
 
 def _put_anew(run: Run, key: str, data: bytes) -> None:

@@ -21,7 +21,7 @@ from fl_core.journal import elapsed_seconds, staged
 from fl_core.pool import Pool, open_pool
 from fl_core.run_folder import MANIFEST, Run, plan_key
 from fl_core.runner import check_writable, open_run, private_store
-from fl_core.store import Store, open_store
+from fl_core.store import Store, open_private, open_store
 
 PRIVATE, RUNNER, FAILURE = "FL_PRIVATE", "FL_RUNNER", "FL_FAILURE"
 OCCURRENCE_NAME_MAX = 26
@@ -81,7 +81,7 @@ def open_run_at(store: str, run: str) -> Run:
 
 def _private(place: Store) -> Store:
     folder = os.environ.get(PRIVATE)
-    return open_store(folder).at(place.uri.rstrip("/").rpartition("/")[2]) if folder else private_store(place)
+    return open_private(folder).at(place.uri.rstrip("/").rpartition("/")[2]) if folder else private_store(place)
 
 
 def ended_before(one: Run, round: int) -> bool:

@@ -22,6 +22,7 @@ POLL_SECONDS_MAX = 0.5
 MAPPED_BYTES_MIN = 1 << 20
 DRAFT, LOCK = ".draft", ".lock"
 DRAFT_SECONDS = 3600.0
+PUBLIC, PRIVATE = 0o666, 0o600
 PUT_TRIES = 5
 
 
@@ -52,6 +53,12 @@ class Store(Protocol):
 
     def at(self, prefix: str) -> "Store":
         """The same store seen from under a prefix."""
+
+
+def open_private(uri: str) -> Store:
+    """As `open_store`; files are readable by their owner alone. For keys and clients' memory."""
+    store = open_store(uri)
+    return FileStore(store.root, PRIVATE) if isinstance(store, FileStore) else store
 
 
 def open_store(uri: str) -> Store:
@@ -138,8 +145,8 @@ class FileStore:
     What a killed writer leaves is a draft: it is no key, and `list` removes it after an hour.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root.absolute()
+    def __init__(self, root: Path, mode: int = PUBLIC) -> None:
+        self.root, self._mode = root.absolute(), mode
         self.uri = f"file://{self.root}"
 
     def get(self, key: str) -> bytes | memoryview:
@@ -149,7 +156,7 @@ class FileStore:
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
     def put(self, key: str, data: bytes | memoryview) -> bool:
-        with self._saying("written", key), _draft(self._path(key), data) as draft:
+        with self._saying("written", key), _draft(self._path(key), data, self._mode) as draft:
             for _ in range(PUT_TRIES):
                 try:
                     os.link(draft, self._path(key))
@@ -179,7 +186,7 @@ class FileStore:
                 current = path.read_bytes() if path.is_file() else None
                 if current != expected:
                     return False
-                with _draft(path, data) as draft:
+                with _draft(path, data, self._mode) as draft:
                     os.replace(draft, path)
                 return True
 
@@ -196,7 +203,7 @@ class FileStore:
             self._path(key).unlink(missing_ok=True)
 
     def at(self, prefix: str) -> "FileStore":
-        return FileStore(self._path(prefix.strip("/")))
+        return FileStore(self._path(prefix.strip("/")), self._mode)
 
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)
@@ -213,12 +220,13 @@ class FileStore:
 
 
 @contextmanager
-def _draft(path: Path, data: bytes | memoryview) -> Iterator[Path]:
+def _draft(path: Path, data: bytes | memoryview, mode: int) -> Iterator[Path]:
     """A file with the data beside the path, gone afterwards unless it was moved."""
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}{DRAFT}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        draft.write_bytes(data)
+        with open(draft, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            file.write(data)
         yield draft
     finally:
         draft.unlink(missing_ok=True)

@@ -30,7 +30,7 @@ from fl_core.federation import Household, make_card, open_household
 from fl_core.job import Job, parse_bundle
 from fl_core.program import Program, check_metric, load_program
 from fl_core.run_folder import Run, plan_key, read_job
-from fl_core.store import open_store
+from fl_core.store import open_private, open_store
 from fl_core.types import Client, Correction, Examples, LocalWork, Trained, Weights
 from fl_core.worker import tasks_of, train_part
 
@@ -52,7 +52,7 @@ class Home:
     @cached_property
     def run(self) -> Run:
         store = open_store(self._context["store"])
-        return Run(self._context["run"], read_job(store), store, open_store(self._context["private"]), self._given)
+        return Run(self._context["run"], read_job(store), store, open_private(self._context["private"]), self._given)
 
     @cached_property
     def program(self) -> Program:

@@ -1,4 +1,4 @@
-"""YAML as people write it: `1e-3` is a number, and a key that is there twice is an error rather than a surprise."""
+"""YAML as people write it: `1e-3` is a number, `on` and `no` are words, and a key that is there twice is an error rather than a surprise."""
 
 import re
 from typing import Any
@@ -7,11 +7,11 @@ import yaml
 
 from fl_core.errors import InputError
 
-_FLOAT, _EXPONENT = "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
+_BOOL, _FLOAT, _EXPONENT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$")
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML follows YAML 1.1, where `1e-3` is a word and the last of two equal keys wins."""
+    """PyYAML follows YAML 1.1, where `1e-3` is a word, `on` is true and the last of two equal keys wins."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -27,6 +27,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 for _kind in (_Loader, _Dumper):
+    _kind.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL or first in "tTfF"] for first, resolvers in _kind.yaml_implicit_resolvers.items()
+    }
     _kind.add_implicit_resolver(_FLOAT, _EXPONENT, list("-+0123456789"))
 
 

@@ -16,10 +16,13 @@ COMMANDS = {
     "serve": "lead a federation whose workers run elsewhere",
     "work": "take part in a federation as a worker",
     "status": "show where a run stands and who is waited for",
+    "verify": "check signatures, digests and sums of a run",
+    "keys": "make a role's private key",
     "report": "write a run's report page and say where it is",
     "compile": "compile a job to a pipeline for Kubeflow",
     "lint": "say what a Kubeflow backend would choke on in a compiled pipeline",
     "doctor": "say what is missing on this machine",
+    "bench": "measure a claim about speed on this machine",
 }
 INTERRUPTED = 130
 

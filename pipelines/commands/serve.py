@@ -23,11 +23,11 @@ def main(arguments: argparse.Namespace) -> None:
     from fl_core.run_folder import Run
     from fl_core.runner import private_store
     from fl_core.stage import place_of
-    from fl_core.store import open_store
+    from fl_core.store import open_private
 
     job = load_job(arguments.job, arguments.overrides)
     place = place_of(arguments.store, arguments.run)
-    private = open_store(arguments.private) if arguments.private else private_store(place)
+    private = open_private(arguments.private) if arguments.private else private_store(place)
     with observed(arguments.metrics_port, "server") as gauges, show_rounds(job.name, job.rounds) as on_round:
         result = serve(Run(arguments.run, job, place, private), start_seconds=arguments.start_seconds, on_round=gauges.both(on_round))
     show(result, as_json=arguments.json)

@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
     from fl_core.pool import open_pool
     from fl_core.runner import private_store
     from fl_core.stage import place_of
-    from fl_core.store import open_store
+    from fl_core.store import open_private
 
     job = load_job(arguments.job, arguments.overrides)
     with open_pool(arguments.processes) as pool:
@@ -38,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
             print(json.dumps(what_leaves(job, arguments.worker, pool), indent=2))
             return
         place = place_of(arguments.store, arguments.run)
-        private = open_store(arguments.private) if arguments.private else private_store(place)
+        private = open_private(arguments.private) if arguments.private else private_store(place)
         with observed(arguments.metrics_port, arguments.worker) as gauges:
             rounds = work(
                 arguments.run, place, private, arguments.worker, pool, job=job, trust_any_program=arguments.trust_any_program,
