@@ -1,0 +1,347 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from fl_core import scheduler, server
+from fl_core.codec import Record, decode_tensors
+from fl_core.errors import InputError, QuorumError
+from fl_core.run_folder import Run, close_key, metrics_key, plan_key, state_key
+from fl_core.server import NO_REPLY, close, decide, finish, forget_failed_replies, held_out_metrics, merge, merge_metrics, rows
+from fl_core.strategies.fed_avg import fed_avg
+from fl_core.strategy import Strategy
+from fl_core.types import Weights
+from fl_core.worker import key_of, train_part
+from tests.fl_core.harness import JOB, numbers, opener, person, play, replies, small_run, tasks, three
+
+PEOPLE = [person("a", three(2, 0, 0), 1), person("b", three(0, 2, 0), 1), person("c", three(0, 0, 2), 2)]
+START = three(0, 0, 0)
+
+
+def three_clients(strategy: Strategy | None = None, workers: int = 3, **changes: Any) -> Run:
+    """A run of three clients with 1, 1 and 2 examples, each at a worker of its own unless `workers` says otherwise."""
+    return small_run(strategy or fed_avg(), PEOPLE, START, workers, yaml.safe_dump({**yaml.safe_load(JOB), **changes}))
+
+
+def replied(run: Run, *, without: str = "") -> None:
+    """Round 1 is planned and everybody has replied, but for the worker `without`."""
+    scheduler.plan(run, 1)
+    for task in tasks(run):
+        if task.worker != without:
+            train_part(run, task, opener(PEOPLE), {})
+
+
+def forge(run: Run, worker: str, change: Callable[[dict[str, np.ndarray], Record], None]) -> None:
+    """Puts another reply in the place of a worker's, signed by the worker itself."""
+    key = next(key_of(task) for task in tasks(run) if task.worker == worker)
+    tensors, record = decode_tensors(run.store.get(key), key)
+    copy = {name: value.copy() for name, value in tensors.items()}
+    change(copy, record)
+    run.store.delete(key)
+    run.put_tensors(key, copy, {name: value for name, value in record.items() if name not in ("format", "tensors", "signature", "signer")})
+
+
+def decided(run: Run) -> Record:
+    return decide(run, run.record(plan_key(1)), run.strategy.exchanges[-1])
+
+
+def reasons(record: Record) -> dict[str, str]:
+    return {entry["client"]: entry["reason"] for entry in record["left_out"]}
+
+
+def test_the_next_state_is_the_mean_weighed_by_examples() -> None:
+    # Each client walks half of the way from 0 to its target: moves of 1; weights 1, 1 and 2 of 4.
+    assert numbers(play(three_clients(), PEOPLE).weights) == [0.25, 0.25, 0.5]
+
+
+def test_however_clients_are_spread_the_close_record_lists_the_same_clients_and_state() -> None:
+    runs = [three_clients(workers=workers) for workers in (1, 2, 3)]
+    states = {run.digest(state_key(2)) for run in runs if play(run, PEOPLE)}
+    assert len(states) == 1
+    assert {tuple(run.record(close_key(1))["clients"]) for run in runs} == {("a", "b", "c")}
+
+
+def test_a_close_record_names_replies_by_digest_and_clients_with_their_figures() -> None:
+    run = three_clients()
+    play(run, PEOPLE)
+    record = run.record(close_key(1))
+    assert record["replies"] == {key: run.digest(key) for key in replies(run)}
+    assert record["clients"]["c"] == {"loss": 2.0, "seen": 2.0}
+    assert record["plan"] == run.digest(plan_key(1))
+
+
+def test_a_round_is_closed_once() -> None:
+    run = three_clients()
+    replied(run, without="worker-2")
+    first = close(run, 1)
+    train_part(run, next(task for task in tasks(run) if task.worker == "worker-2"), opener(PEOPLE), {})
+    assert close(run, 1) == first
+    assert reasons(run.record(close_key(1))) == {"c": NO_REPLY}
+
+
+def test_nothing_is_closed_once_the_job_is_finished() -> None:
+    run = three_clients(rounds=1)
+    play(run, PEOPLE)
+    scheduler.plan(run, 2)
+    assert close(run, 2) is None
+    assert not run.store.exists(close_key(2))
+
+
+def other_round(tensors: dict[str, np.ndarray], record: Record) -> None:
+    record["round"] = 2
+
+
+def other_plan(tensors: dict[str, np.ndarray], record: Record) -> None:
+    record["plan"] = "0" * 64
+
+
+def other_run(tensors: dict[str, np.ndarray], record: Record) -> None:
+    record["run"] = "another"
+
+
+def other_client(tensors: dict[str, np.ndarray], record: Record) -> None:
+    record["clients"] = {"you": record["clients"]["b"]}
+
+
+def one_client_more(tensors: dict[str, np.ndarray], record: Record) -> None:
+    record["clients"] |= {"you": record["clients"]["b"]}
+
+
+def wrong_shape(tensors: dict[str, np.ndarray], record: Record) -> None:
+    tensors["b"] = np.zeros(2, np.int64)
+
+
+def one_weight_less(tensors: dict[str, np.ndarray], record: Record) -> None:
+    del tensors["b"]
+
+
+def one_weight_more(tensors: dict[str, np.ndarray], record: Record) -> None:
+    tensors["v"] = np.zeros(2, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (other_round, "its reply is for another round"),
+        (other_plan, "its reply is for another round"),
+        (other_run, "its reply is for another round"),
+        (other_client, "its reply is for other clients"),
+        (one_client_more, "its reply is for other clients"),
+        (wrong_shape, "its update of 'b' has shape (2,), not (1,)"),
+        (one_weight_less, "its update lacks 'b'"),
+        (one_weight_more, "its update has 'v', which nobody asked for"),
+    ],
+)
+def test_a_reply_that_was_not_asked_for_leaves_its_clients_out(change: Callable[[dict[str, np.ndarray], Record], None], reason: str) -> None:
+    run = three_clients()
+    replied(run)
+    forge(run, "worker-1", change)
+    record = decided(run)
+    assert reasons(record) == {"b": reason}
+    assert sorted(record["clients"]) == ["a", "c"]
+
+
+def test_a_damaged_reply_leaves_its_clients_out() -> None:
+    run = three_clients()
+    replied(run)
+    key = next(key_of(task) for task in tasks(run) if task.worker == "worker-1")
+    data = bytearray(run.store.get(key))
+    data[-1] ^= 1
+    run.store.delete(key)
+    run.store.put(key, bytes(data))
+    assert reasons(decided(run))["b"].startswith("its reply was refused:")
+
+
+def test_a_reply_that_is_cut_off_leaves_its_clients_out() -> None:
+    run = three_clients()
+    replied(run)
+    key = next(key_of(task) for task in tasks(run) if task.worker == "worker-1")
+    data = bytes(run.store.get(key))
+    run.store.delete(key)
+    run.store.put(key, data[: len(data) // 2])
+    assert "is not a safetensors file of ours" in reasons(decided(run))["b"]
+
+
+def test_a_reply_that_was_swapped_after_the_close_is_refused() -> None:
+    run = three_clients()
+    replied(run)
+    record = decided(run)
+    forge(run, "worker-1", lambda tensors, reply: tensors["b"].fill(7))
+    with pytest.raises(InputError, match="is not the reply that round 1 was closed with; its sha256 differs"):
+        merge(run, run.state(1), record, run.strategy.exchanges[-1])
+
+
+@pytest.mark.parametrize(("quorum", "enough"), [(0.6, True), (0.67, False), (1.0, False)])
+def test_the_quorum_is_a_share_of_the_chosen_clients_rounded_up(quorum: float, enough: bool) -> None:
+    run = three_clients(quorum=quorum)
+    replied(run, without="worker-2")
+    if enough:
+        assert close(run, 1)
+        return
+    with pytest.raises(QuorumError) as refused:
+        close(run, 1)
+    assert str(refused.value) == f"Round 1 has 2 of 3 clients, below the quorum of 3; missing are c (worker-2): {NO_REPLY}."
+    assert not run.store.exists(close_key(1))
+    assert not run.store.exists(state_key(2))
+
+
+def test_many_missing_clients_are_counted_not_listed() -> None:
+    people = [person(f"c{i:02d}", START) for i in range(15)]
+    run = small_run(fed_avg(), people, START, job=JOB.replace("quorum: 0", "quorum: 0.1"))
+    scheduler.plan(run, 1)
+    with pytest.raises(QuorumError) as refused:
+        close(run, 1)
+    assert str(refused.value).count(NO_REPLY) == 10
+    assert str(refused.value).endswith(" and 5 more.")
+
+
+def test_without_any_client_the_weights_are_passed_on() -> None:
+    run = three_clients()
+    scheduler.plan(run, 1)
+    close(run, 1)
+    assert numbers(run.state(2).weights) == [0, 0, 0]
+    assert run.state(2).round == 2
+
+
+def test_a_failed_reply_is_forgotten_before_a_resume_and_a_whole_one_stays() -> None:
+    run = three_clients(quorum=1.0)
+    scheduler.plan(run, 1)
+    for task in tasks(run):
+        train_part(run, task, opener(PEOPLE), {"b": "it was tired"} if "b" in task.clients else {})
+    forget_failed_replies(run, 1)
+    assert [key_of(task) in replies(run) for task in tasks(run)] == [True, False, True]
+
+
+def test_a_closed_round_forgets_nothing() -> None:
+    run = three_clients()
+    replied(run)
+    forge(run, "worker-1", lambda tensors, record: record["failures"].update(b=record["clients"].pop("b")))
+    close(run, 1)
+    before = replies(run)
+    forget_failed_replies(run, 1)
+    assert replies(run) == before
+
+
+def test_form_list_keeps_clients_apart_in_the_order_of_their_names() -> None:
+    trip = replace(fed_avg().exchanges[0], form="list")
+    run = three_clients(replace(fed_avg(), exchanges=(trip,)), workers=2)
+    replied(run)
+    update = merge(run, run.state(1), decided(run), trip)
+    assert list(update.moves) == ["a", "b", "c"]
+    assert {client: numbers(move) for client, move in update.moves.items()} == {"a": [1, 0, 0], "b": [0, 1, 0], "c": [0, 0, 1]}
+    assert update.weights == {"a": 1, "b": 1, "c": 2}
+    assert update.population == 3
+    assert numbers(update.mean()) == [0.25, 0.25, 0.5]
+
+
+def test_form_list_refuses_a_move_that_is_not_finite() -> None:
+    trip = replace(fed_avg().exchanges[0], form="list")
+    run = three_clients(replace(fed_avg(), exchanges=(trip,)))
+    replied(run)
+    forge(run, "worker-1", lambda tensors, record: tensors["0.b"].fill(np.nan))
+    assert reasons(decided(run)) == {"b": "b: 'b' holds NaN or Inf"}
+
+
+def kept(run: Run, rounds: int, what: str) -> list[int]:
+    """The rounds, after so many, of which replies (or states) are still there."""
+    for round in range(1, rounds + 1):
+        play(run, PEOPLE, round)
+    if what == "replies":
+        return [round for round in range(1, rounds + 1) if replies(run, round)]
+    return [round for round in range(1, rounds + 2) if run.store.exists(state_key(round))]
+
+
+@pytest.mark.parametrize(("keep", "left"), [("all", [1, 2, 3]), ("last_round", [3]), ("none", [])])
+def test_replies_are_kept_as_the_job_says(keep: str, left: list[int]) -> None:
+    assert kept(three_clients(keep_updates=keep), 3, "replies") == left
+
+
+@pytest.mark.parametrize(("keep", "left"), [("all", [1, 2, 3, 4, 5, 6, 7]), ("auto", [1, 2, 3, 4, 5, 6, 7]), (2, [1, 3, 5, 6, 7]), (3, [1, 4, 6, 7])])
+def test_states_are_kept_as_the_job_says_and_the_two_newest_stay(keep: int | str, left: list[int]) -> None:
+    assert kept(three_clients(keep_states=keep), 6, "states") == left
+
+
+def test_a_forgotten_round_is_not_closed_again() -> None:
+    run = three_clients(keep_states=3, keep_updates="none")
+    kept(run, 6, "states")
+    before = run.store.list("")
+    assert close(run, 3) == run.record(close_key(3))
+    assert run.store.list("") == before
+
+
+def test_held_out_figures_are_weighed_by_examples_and_spread_over_clients() -> None:
+    clients = {
+        "a": {"examples": 1, "metrics": {"accuracy": 0.0}},
+        "b": {"examples": 3, "metrics": {"accuracy": 1.0}},
+        "c": {"examples": 4, "metrics": {"accuracy": 0.5}},
+    }
+    # (1 * 0 + 3 * 1 + 4 * 0.5) / 8; percentiles of 0, 0.5, 1
+    assert held_out_metrics(clients) == pytest.approx(
+        {"accuracy": 0.625, "accuracy_held_out": 0.625, "accuracy_p10": 0.1, "accuracy_p50": 0.5, "accuracy_p90": 0.9}
+    )
+    assert held_out_metrics({}) == {}
+
+
+def evaluated(run: Run, round: int, worker: str, clients: Weights | dict[str, Any], **test: float) -> None:
+    record: Record = {"round": round, "worker": worker, "state": run.digest(state_key(round)), "clients": clients}
+    run.put(f"rounds/{round:04d}/evaluate/{worker}.json", record | ({"test": {"examples": 10, "metrics": test}} if test else {}))
+
+
+def test_the_test_set_names_a_metric_before_the_held_out_parts() -> None:
+    run = three_clients()
+    evaluated(run, 1, "worker-0", {"a": {"examples": 1, "metrics": {"accuracy": 0.0}}}, accuracy=0.75)
+    evaluated(run, 1, "worker-1", {"b": {"examples": 1, "metrics": {"accuracy": 1.0}}})
+    merged = merge_metrics(run, 1)
+    assert merged is not None
+    assert (merged["metrics"]["accuracy"], merged["metrics"]["accuracy_held_out"]) == (0.75, 0.5)
+    assert sorted(merged["clients"]) == ["a", "b"]
+    assert run.record(metrics_key(1)) == merged
+
+
+def test_a_round_that_nobody_measured_has_no_metrics() -> None:
+    run = three_clients()
+    assert merge_metrics(run, 1) is None
+    assert not run.store.exists(metrics_key(1))
+
+
+def test_there_is_a_row_for_the_start_and_one_for_each_round() -> None:
+    run = three_clients()
+    evaluated(run, 1, "worker-0", {}, accuracy=0.1)
+    play(run, PEOPLE)
+    scheduler.plan(run, 2)
+    close(run, 2)
+    assert rows(run) == [
+        {"round": 0, "metrics": {"accuracy": 0.1}},
+        {"round": 1, "metrics": {}, "clients": 3, "left_out": 0, "examples": 4, "train_loss": 2.0},
+        {"round": 2, "metrics": {}, "clients": 0, "left_out": 3, "examples": 0},
+    ]
+
+
+def test_a_run_is_finished_once_with_its_figures() -> None:
+    run = three_clients()
+    replied(run, without="worker-1")
+    close(run, 1)
+    evaluated(run, 2, "worker-0", {}, accuracy=0.5)
+    summary = finish(run, {"runner": "process", "seconds": 2.0})
+    assert {key: summary[key] for key in ("name", "run", "rounds", "metrics", "examples", "seconds")} == {
+        "name": "small", "run": "small", "rounds": 1, "metrics": {"accuracy": 0.5}, "examples": 3, "seconds": 2.0,
+    }  # fmt: skip
+    assert summary["failures"] == [{"round": 1, "client": "b", "worker": "worker-1", "reason": NO_REPLY}]
+    assert [json.loads(line)["round"] for line in bytes(run.store.get("metrics.jsonl")).splitlines()] == [0, 1]
+    weights, record = decode_tensors(run.store.get("model.safetensors"), "model")
+    assert numbers(weights) == numbers(run.state(2).weights)
+    assert record["digest"] == summary["digest"]
+    assert finish(run, {"seconds": 3.0}) == summary
+
+
+def test_a_finish_that_was_cut_short_is_made_anew() -> None:
+    run = three_clients()
+    play(run, PEOPLE)
+    run.store.put("model.safetensors", b"half")
+    finish(run, {})
+    assert decode_tensors(run.store.get("model.safetensors"), "model")[0]
+    assert server.cards(run)["worker-0"]["clients"] == ["a"]
