@@ -92,7 +92,10 @@ def ended_before(one: Run, round: int) -> bool:
 def generate(
     pool: Pool, store: str, run: str, bundle: str, *, overrides: str = "", start_from: str = "", seed: str = "", fixed: str = "", occurrence: str = ""
 ) -> Run:
-    """Checks the job and writes it with its first state; a run that is there with the same job is gone on with. The data are checked worker by worker, later."""
+    """Checks the job and writes it with its first state; a run that is there with the same job is gone on with.
+
+    The data are checked later, worker by worker, and the population that they are by the first selection.
+    """
     job = filled_in(bundle, overrides, start_from, seed)
     check_fixed(job, fixed)
     place = place_of(store, run or f"{job.name[:OCCURRENCE_NAME_MAX]}-{occurrence}")

@@ -25,7 +25,13 @@ LOG = "pipeline.log"
 
 
 def run_local(
-    job: Job, *, runner: str = "subprocess", store: str = "file://store", out: str | Path | None = None, name: str | None = None, on_round: OnRound | None = None
+    job: Job,
+    *,
+    runner: str = "subprocess",
+    store: str = "file://store",
+    out: str | Path | None = None,
+    name: str | None = None,
+    on_round: OnRound | None = None,
 ) -> Result:
     """Trains the job to its end as pipelines under kfp.local and gives the result; a long job is several pipelines, one after another.
 

@@ -21,6 +21,7 @@ from fl_core.compiled import fixed_in
 from fl_core.errors import InputError
 from fl_core.job import Job
 from pipelines.cluster import apply_policy
+from pipelines.lint import lint
 
 Policy = Callable[[dsl.PipelineTask, Job, str], None]
 
@@ -40,10 +41,12 @@ def compile_job(job: Job, path: str | Path, *, store: str = "") -> None:
 
 
 def compile_text(job: Job, *, store: str = "") -> str:
-    """The pipeline of a whole job as YAML: one document, and a second one with what only Kubernetes reads."""
+    """The pipeline of a whole job as YAML: one document, and a second one with what only Kubernetes reads. InputError where a backend would choke on it."""
     with tempfile.TemporaryDirectory(prefix="fl-") as folder:
         path = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(build(job, store=store), str(path))
+        for sentence in lint(path):
+            raise InputError(sentence)
         return path.read_text()
 
 
@@ -66,7 +69,7 @@ def build(job: Job, *, first_round: int = 1, rounds: int | None = None, store: s
     """
     last_round = job.rounds if rounds is None else first_round + rounds - 1
     check_size(job, last_round - first_round + 1)
-    the_job, bundle, fixed = job, _one_line(job), json.dumps(fixed_in(job), sort_keys=True)
+    the_job, bundle, fixed = job, _one_line(job), fixed_in(job)
 
     def named(task: dsl.PipelineTask, name: str, worker: str = "") -> dsl.PipelineTask:
         task.set_display_name(name).set_caching_options(False)
@@ -76,9 +79,17 @@ def build(job: Job, *, first_round: int = 1, rounds: int | None = None, store: s
     @dsl.pipeline(name=_pipeline_name(job.name), description=describe(job), display_name=job.name)  # type: ignore[untyped-decorator]
     def federation(store: str = store, run: str = "", job: str = bundle, overrides: str = "", start_from: str = "", seed: str = "") -> None:
         begun = generate_job(
-            store=store, run=run, job=job, overrides=overrides, start_from=start_from, seed=seed, fixed=fixed, occurrence=dsl.PIPELINE_JOB_ID_PLACEHOLDER
+            store=store,
+            run=run,
+            job=job,
+            overrides=overrides,
+            start_from=start_from,
+            seed=seed,
+            fixed=json.dumps(fixed, sort_keys=True),
+            occurrence=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
         )
-        _Layout(the_job, {"store": store, "run": begun.outputs["Output"]}, named(begun, "Generate the job"), named).lay(first_round, last_round)
+        at = {"store": store, "run": begun.outputs["Output"]}
+        _Layout(the_job, at, fixed["exchanges"], named(begun, "Generate the job"), named).lay(first_round, last_round)
 
     return federation
 
@@ -108,11 +119,10 @@ def _pipeline_name(name: str) -> str:
 class _Layout:
     """Wires the tasks of some rounds. It has state because each task comes after those before it."""
 
-    def __init__(self, job: Job, at: Mapping[str, Any], begun: dsl.PipelineTask, named: Callable[..., dsl.PipelineTask]) -> None:
-        self._job, self._at, self._before, self._named = job, at, [begun], named
+    def __init__(self, job: Job, at: Mapping[str, Any], exchanges: Sequence[str], begun: dsl.PipelineTask, named: Callable[..., dsl.PipelineTask]) -> None:
+        self._job, self._at, self._exchanges, self._before, self._named = job, at, exchanges, [begun], named
         self._workers = [worker.name for worker in job.workers]
         self._evaluators = self._workers if job.evaluate.on != "test" else self._workers[:1]
-        self._exchanges = fixed_in(job)["exchanges"]
 
     def lay(self, first_round: int, last_round: int) -> None:
         if first_round == 1:
@@ -127,9 +137,7 @@ class _Layout:
         self._then([self._named(select_workers(**self._at, round=round), f"Round {round}: select")])
         for place, exchange in enumerate(self._exchanges):
             what = "train" if len(self._exchanges) == 1 else exchange
-            trained = [
-                self._named(train_worker(**self._at, round=round, worker=w, exchange=place), f"Round {round}: {what} at {w}", w) for w in self._workers
-            ]
+            trained = [self._named(train_worker(**self._at, round=round, worker=w, exchange=place), f"Round {round}: {what} at {w}", w) for w in self._workers]
             self._then(trained)
             replies = [task.outputs["Output"] for task in trained]
             aggregated = aggregate_updates(**self._at, round=round, replies=replies, exchange=place)
@@ -155,4 +163,3 @@ class _Layout:
         for task in tasks:
             task.after(*self._before)
         self._before = list(tasks)
-
