@@ -10,7 +10,7 @@ from fl_core.codec import Record
 from fl_core.data import fingerprint, open_data
 from fl_core.errors import InputError, did_you_mean
 from fl_core.job import Job, WorkerSection
-from fl_core.names import NumberedNames
+from fl_core.names import EqualSizes, NumberedNames
 from fl_core.types import Examples, FederatedData
 
 
@@ -74,7 +74,7 @@ def make_card(job: Job, worker: str, household: Household) -> Record:
     if isinstance(household.clients, NumberedNames):
         clients = household.clients.describe()
     sizes = household.sizes
-    equal = len(sizes) > 0 and len(set(sizes)) == 1
+    equal = len(sizes) > 0 and (isinstance(sizes, EqualSizes) or len(set(sizes)) == 1)
     card: Record = {
         "worker": worker,
         "clients": clients,
@@ -132,7 +132,7 @@ def _numbered(names: list[str], cards: list[Mapping[str, Any]], counts: list[int
     equal = {card["sizes"] for card, count in zip(cards, counts, strict=True) if count and isinstance(card["sizes"], int)}
     sizes: Sequence[int]
     if len(equal) == 1 and all(isinstance(card["sizes"], int) for card, count in zip(cards, counts, strict=True) if count):
-        sizes = _Equal(equal.pop(), len(clients))
+        sizes = EqualSizes(equal.pop(), len(clients))
     else:
         sizes = [size for card, count in zip(cards, counts, strict=True) for size in _sizes(card["sizes"], count)]
     ends = list(accumulate(counts))
@@ -151,19 +151,6 @@ def clients_of(card: Mapping[str, Any]) -> Sequence[str]:
 
 def _sizes(sizes: Any, count: int) -> Sequence[int]:
     return [sizes] * count if isinstance(sizes, int) else sizes
-
-
-class _Equal(Sequence[int]):
-    """The same size for every client, without a list."""
-
-    def __init__(self, size: int, count: int) -> None:
-        self._size, self._range = size, range(count)
-
-    def __len__(self) -> int:
-        return len(self._range)
-
-    def __getitem__(self, i: Any) -> Any:
-        return [self._size] * len(self._range[i]) if isinstance(i, slice) else (self._range[i], self._size)[1]
 
 
 class _Indexed(list[str]):

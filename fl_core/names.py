@@ -1,6 +1,7 @@
-"""Names of many clients that are worked out when asked for, so that a million of them cost nothing."""
+"""Names and sizes of many clients that are worked out when asked for, so that a million of them cost nothing."""
 
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import overload
 
 
@@ -63,3 +64,30 @@ class NumberedNames(Sequence[str]):
         digits = name[len(self._prefix) :]
         fits = len(digits) == self._width and digits.isascii() and digits.isdigit()
         return int(digits) if fits and int(digits) in self._numbers else None
+
+
+class EqualSizes(Sequence[int]):
+    """The same number of examples for every client, without a list.
+
+    >>> sizes = EqualSizes(60, 1_000_000)
+    >>> sizes[7], len(sizes[10:20]), sum(sizes[:3])
+    (60, 10, 180)
+    """
+
+    def __init__(self, size: int, count: int) -> None:
+        """`size` examples for each of `count` clients."""
+        self._size, self._places = size, range(count)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, at: int) -> int: ...
+    @overload
+    def __getitem__(self, at: slice) -> "EqualSizes": ...
+    def __getitem__(self, at: int | slice) -> "int | EqualSizes":
+        places = self._places[at]
+        return EqualSizes(self._size, len(places)) if isinstance(places, range) else self._size
+
+    def __iter__(self) -> Iterator[int]:
+        return repeat(self._size, len(self))

@@ -1,0 +1,1 @@
+"""One script a claim: `fl bench NAME --json` measures it on this machine."""

@@ -1,0 +1,36 @@
+"""All benchmarks by name, and a result as JSON and as text."""
+
+from importlib import import_module
+from typing import Any
+
+from benchmarks.harness import Benchmark, machine
+from fl_core.errors import InputError, did_you_mean
+
+NAMES = {
+    "2nn": "two_nn", "cnn": "cnn", "gru": "gru", "lr": "lr", "tasks": "tasks", "population": "population", "aggregate": "aggregate", "start": "start",
+}  # fmt: skip
+
+
+def load(name: str) -> Benchmark:
+    if name not in NAMES:
+        raise InputError(f"No benchmark is called '{name}'; {did_you_mean(name, NAMES)}")
+    found: Benchmark = import_module(f"benchmarks.{NAMES[name]}").benchmark
+    return found
+
+
+def measure(name: str, quick: bool) -> dict[str, Any]:
+    """The result of one benchmark, as `fl bench NAME --json` prints it."""
+    one, where = load(name), machine()
+    found = one.measure(quick)
+    return {
+        "name": name, "machine": where, "settings": {**found.settings, "quick": quick}, "ratios": dict(found.ratios),
+        "goals": {key: str(goal) for key, goal in one.goals.items()}, "figures": dict(found.figures),
+    }  # fmt: skip
+
+
+def as_text(result: dict[str, Any]) -> str:
+    """A line for each goal, then the figures."""
+    goals = load(result["name"]).goals
+    values = {**result["figures"], **result["ratios"]}
+    lines = [f"{name:24} {values[name]:10.6g}   goal {goal}   {'met' if goal.met(values[name]) else 'MISSED'}" for name, goal in goals.items()]
+    return "\n".join([*lines, *(f"  {name:52} {value:.6g}" for name, value in result["figures"].items())])

@@ -1,0 +1,60 @@
+"""How fast a job trains beside plain Paddle loops over the same examples: one process by CPU time, two processes by the clock."""
+
+import os
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.harness import cpu_seconds, processes_below
+from benchmarks.loop_process import LoopProcess
+from fl_core import run
+from fl_core.job import Job, parse_job
+from fl_core.pool import Pool
+from fl_core.runner import Progress
+
+
+def training_job(program: Mapping[str, Any], data: Mapping[str, Any], rounds: int, batch_size: int, learning_rate: float, **more: Any) -> Job:
+    """A job of FedAvg: one local epoch, everyone in every round, measured once at the end."""
+    content = {
+        "format": 1, "name": "bench", "program": program, "strategy": {"name": "fed_avg", "local_epochs": 1, "batch_size": batch_size}, "data": data,
+        "rounds": rounds, "evaluate": {"every_rounds": rounds}, "optimizer": {"name": "SGD", "learning_rate": learning_rate}, **more,
+    }  # fmt: skip
+    return parse_job(yaml.safe_dump(content))
+
+
+def beside_loops(job: Job, loops: Sequence[str], pool: Pool) -> dict[str, list[float]]:
+    """CPU seconds of each round of the job, all its processes together, and of each loop over the same examples, run between the rounds.
+
+    The first round does not count: data and model are opened in it.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in ("engine", *loops)}
+    with tempfile.TemporaryDirectory() as folder, LoopProcess(job) as other:
+        mine: list[int] = []
+        begun = 0.0
+
+        def on_round(progress: Progress) -> None:
+            nonlocal mine, begun
+            used = cpu_seconds(mine) - begun
+            for loop in loops:
+                taken = other.cpu_seconds(loop)
+                if mine:
+                    seconds[loop].append(taken)
+            if mine:
+                seconds["engine"].append(used)
+            mine = mine or [process for process in processes_below(os.getpid()) if process != other.pid]
+            begun = cpu_seconds(mine)
+
+        run(job, out=Path(folder) / "run", pool=pool, on_round=on_round)
+    return seconds
+
+
+def round_seconds(job: Job, pool: Pool) -> list[float]:
+    """Seconds by the clock of each round of the job but the first."""
+    ends: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        run(job, out=Path(folder) / "run", pool=pool, on_round=lambda progress: ends.append(time.perf_counter()))
+    return [after - before for before, after in zip(ends, ends[1:], strict=False)]

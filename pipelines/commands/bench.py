@@ -1,0 +1,31 @@
+"""`fl bench NAME`: measures a claim on this machine; in a checkout only."""
+
+import argparse
+import json
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="2nn, cnn, gru, lr, tasks, population, aggregate or start; all for all of them, with table and pictures")
+    parser.add_argument("--quick", action="store_true", help="fewer and smaller pairs")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object and nothing else")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    from fl_core.errors import InputError
+
+    if not (ROOT / "benchmarks").is_dir():
+        raise InputError("Benchmarks are part of a checkout, not of the installed package; run `fl bench` from a checkout's .venv.")
+    sys.path.insert(0, str(ROOT))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    catalogue = import_module("benchmarks.catalogue")
+    if arguments.name == "all":
+        print(import_module("benchmarks.everything").measure_all(arguments.quick))
+        return
+    result = catalogue.measure(arguments.name, arguments.quick)
+    print(json.dumps(result) if arguments.json else catalogue.as_text(result))
