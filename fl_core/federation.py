@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 from fl_core.codec import Record
@@ -62,6 +62,9 @@ def _own_data(job: Job, section: WorkerSection) -> Household:
 def _listed(section: WorkerSection, data: FederatedData) -> Household:
     sizes = dict(zip(data.clients, data.sizes, strict=True))
     listed = sorted(section.clients or ())
+    for before, after in pairwise(listed):
+        if before == after:
+            raise InputError(f"Worker '{section.name}' lists the client '{after}' twice; name each once.")
     for client in listed:
         if client not in sizes:
             raise InputError(f"Worker '{section.name}' lists the client '{client}', which the data do not have; {did_you_mean(client, sizes)}")
@@ -119,7 +122,7 @@ def read_population(job: Job, card: Callable[[str], Mapping[str, Any]]) -> Popul
     )  # fmt: skip
     holder = {client: name for client, _, name in pairs}
     if len(holder) < len(pairs):
-        twice = next(a[0] for a, b in zip(pairs, pairs[1:], strict=False) if a[0] == b[0])
+        twice = next(one[0] for one, other in pairwise(pairs) if one[0] == other[0])
         raise InputError(f"The client '{twice}' is held by two workers; a client belongs to one.")
     clients = list(holder)
     return Population(_Indexed(clients), [size for _, size, _ in pairs], holder.__getitem__, test)

@@ -1,0 +1,76 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from fl_core.journal import JOURNAL, find_break, journal, read_journal, staged, tips
+from fl_core.run_folder import Run
+from fl_core.store import DictStore, FileStore
+from tests.jobs import tiny_job
+
+
+@pytest.fixture
+def run() -> Run:
+    return Run("a", tiny_job(), DictStore({}))
+
+
+def lines(run: Run) -> bytes:
+    return bytes(run.store.get(JOURNAL))
+
+
+def test_events_are_read_in_the_order_in_which_they_happened(run: Run) -> None:
+    journal(run, "done", round=1, worker="köln")
+    journal(run, "died", client="b")
+    events = read_journal(run)
+    assert [event["event"] for event in events] == ["done", "died"]
+    assert (events[0]["round"], events[0]["worker"], events[1]["client"]) == (1, "köln", "b")
+
+
+def test_a_run_without_a_journal_has_no_events(run: Run) -> None:
+    assert read_journal(run) == []
+
+
+def test_a_line_that_was_cut_off_is_passed_over(run: Run) -> None:
+    journal(run, "done", round=1)
+    run.store.append(JOURNAL, b'{"format": 1, "event": "do\n')
+    journal(run, "done", round=2)
+    run.store.append(JOURNAL, b'{"format": 1, "even')
+    assert [event["round"] for event in read_journal(run)] == [1, 2]
+
+
+def test_a_stage_that_fails_is_not_noted(run: Run) -> None:
+    with staged(run, "close", 3):
+        pass
+    with pytest.raises(RuntimeError), staged(run, "close", 4):
+        raise RuntimeError
+    assert [(event["event"], event["stage"], event["round"]) for event in read_journal(run)] == [("stage", "close", 3)]
+
+
+def test_each_writers_lines_are_chained_though_they_interleave(tmp_path: Path) -> None:
+    writers = [Run("a", tiny_job(), FileStore(tmp_path)) for _ in range(2)]
+    for round in range(3):
+        for writer in writers:
+            journal(writer, "done", round=round)
+    assert len({event["writer"] for event in read_journal(writers[0])}) == 2
+    assert len(tips(writers[0])) == 2
+    assert find_break(lines(writers[0]), tips(writers[0])) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "place"), [("edit", "at or before line 3"), ("drop", "at or before line 2"), ("swap", "at or before line 1"), ("cut", "in the last lines")]
+)
+def test_a_line_that_was_edited_dropped_or_moved_breaks_the_chain(run: Run, change: str, place: str) -> None:
+    for round in range(3):
+        journal(run, "done", round=round)
+    whole = lines(run).splitlines()
+    if change == "edit":
+        whole[1] = json.dumps({**json.loads(whole[1]), "round": 9}).encode()
+    elif change == "drop":
+        del whole[1]
+    elif change == "cut":
+        del whole[-1]
+    else:
+        whole[0], whole[1] = whole[1], whole[0]
+    found = find_break(b"\n".join(whole), tips(run))
+    assert found is not None
+    assert found.startswith(place)
