@@ -21,15 +21,15 @@ from typing import Any
 
 import cloudpickle
 
+from fl_core import errors
 from fl_core.codec import Record
-from fl_core.errors import FederationError, InputError, PolicyError, StoreError, TrainingError
+from fl_core.errors import FederationError, InputError, TrainingError
 from fl_core.numerics import training_environment
 
 START_SECONDS = 120.0
 CALL_SECONDS = 3600.0
 PROCESSES_MAX = 256
 NURSERY = "FL_NURSERY"
-_KINDS: Mapping[str, type[FederationError]] = {kind.__name__: kind for kind in (FederationError, InputError, PolicyError, StoreError, TrainingError)}
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class _Trainer:
             self._at, self.deadline = message["at"], time.monotonic() + self.call.deadline_seconds
             return None
         if "error" in message:
-            return _KINDS.get(message["kind"], FederationError)(message["error"])
+            return _error(message["kind"], message["error"])
         return dict(message["result"])
 
     def late(self) -> Died | None:
@@ -210,6 +210,14 @@ class Nursery:
             self._process.kill()
             self._process.wait()
         self._folder.cleanup()
+
+
+def _error(kind: str, text: str) -> FederationError:
+    """The error that a training process told of, of the kind that it was there."""
+    found = getattr(errors, kind, FederationError)
+    error: FederationError = found.__new__(found)
+    error.args = (text,)
+    return error
 
 
 def _has_number(stream: Any) -> bool:

@@ -111,17 +111,17 @@ def _open_client(home: Home, household: Household, name: str, round: int, optimi
     learner = home.learner
     examples, held_out = home.halves(household, name)
     left: dict[str, Weights] = {"state": optimizer_state}
-    seed = home.job.seed_for("train", round, name)
+    seed, rate = home.job.seed_for("train", round, name), home.job.optimizer.rate_factor(round, home.job.rounds)
     around = home.job.evaluate.around_training
 
     def fit(weights: Weights, work: LocalWork, correction: Correction | None = None) -> Trained:
         before = _means(learner, weights, held_out, "before_") if around else {}
-        trained, left["state"] = learner.fit(weights, examples, work, seed, correction, left["state"])
+        trained, left["state"] = learner.fit(weights, examples, work, seed, correction, left["state"], rate)
         after = _means(learner, {n: weights[n] + move for n, move in trained.move.items()}, held_out, "after_") if around else {}
         return Trained(trained.move, trained.examples, trained.steps, {**trained.metrics, **before, **after})
 
     client = Client(
-        name, len(examples), fit, learner.learning_rate, learner.trainable,
+        name, len(examples), fit, learner.learning_rate * rate, learner.trainable,
         loss=lambda weights: learner.loss(weights, examples), seed=home.job.seed_for("strategy", round, name),
     )  # fmt: skip
     return client, lambda: left["state"] if home.job.optimizer.state == "keep" else {}
@@ -187,14 +187,10 @@ def serve(connection: Connection) -> None:
             result = OPERATIONS[call["operation"]](home, lambda client: tell({"at": client}), **call["arguments"])
             tell({"result": result})
         except FederationError as error:
-            tell({"kind": _kind(error), "error": str(error)})
+            tell({"kind": type(error).__name__, "error": str(error)})
         except Exception as error:  # whatever it is, the parent must hear of it
             traceback.print_exc()
             tell({"kind": "FederationError", "error": f"{type(error).__name__}: {error}"})
-
-
-def _kind(error: FederationError) -> str:
-    return next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in ("InputError", "PolicyError", "StoreError", "TrainingError", "FederationError"))
 
 
 def _end_with(number: int) -> None:

@@ -1,0 +1,257 @@
+"""Verification finds and locates any change: attacks as a store administrator and as a worker, and twins without the protection that succeed."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fl_core import resume, run, signing
+from fl_core.codec import decode_record, decode_state, decode_tensors, encode_record, encode_state, encode_tensors
+from fl_core.errors import SignatureError
+from fl_core.pool import Pool
+from fl_core.run_folder import MANIFEST, Run, close_key, plan_key, reply_key, state_key
+from fl_core.runner import begin, new_run, open_run
+from fl_core.scheduler import plan
+from fl_core.server import close
+from fl_core.signing import new_key, public_key, sign
+from fl_core.store import FileStore
+from fl_core.types import RoundState
+from fl_core.verify import verify
+from fl_core.worker import take_part
+from tests.jobs import tiny_job
+
+Change = Callable[[Path], None]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, pool: Pool) -> Path:
+    folder = tmp_path_factory.mktemp("verify") / "run"
+    run(tiny_job("keep_updates=all"), out=folder, pool=pool)
+    return folder
+
+
+@pytest.fixture
+def copy(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def half(tmp_path_factory: pytest.TempPathFactory, pool: Pool) -> Path:
+    """A run whose first round has its replies and is not closed."""
+    folder = tmp_path_factory.mktemp("half") / "run"
+    one = new_run(tiny_job("quorum=0.1"), out=folder)
+    begin(one, pool)
+    plan(one, 1)
+    pool.about({"store": one.store.uri, "private": one.private.uri, "run": one.name})
+    take_part(one, 1, ["worker-0", "worker-1"], pool)
+    return folder
+
+
+@pytest.fixture
+def open_round(half: Path, tmp_path: Path) -> Run:
+    shutil.copytree(half, tmp_path / "run")
+    shutil.copytree(half.with_name("run.private"), tmp_path / "run.private")
+    return open_run(tmp_path / "run")
+
+
+def test_an_untouched_run_is_good_and_every_kept_round_is_merged_again(finished: Path) -> None:
+    result = verify(FileStore(finished))
+    assert result.found == []
+    assert result.replayed == [1, 2, 3]
+    assert result.digest == open_run(finished).record("summary.json")["digest"]
+
+
+def test_a_run_that_kept_only_its_last_replies_says_what_was_replayed(tmp_path: Path, pool: Pool) -> None:
+    run(tiny_job(), out=tmp_path / "run", pool=pool)
+    result = verify(FileStore(tmp_path / "run"))
+    assert (result.good, result.replayed, result.not_kept) == (True, [3], [1, 2])
+
+
+def test_one_changed_byte_anywhere_is_found_and_located(finished: Path, tmp_path: Path) -> None:
+    names = sorted(str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file() and path.name != "report.html")
+    missed = []
+    for name in names:
+        folder = Path(shutil.copytree(finished, tmp_path / "copy"))
+        data = bytearray((folder / name).read_bytes())
+        data[len(data) // 2] ^= 1
+        (folder / name).write_bytes(data)
+        result = verify(FileStore(folder))
+        if not any(name in finding for finding in result.found):
+            missed.append((name, result.found))
+        shutil.rmtree(folder)
+    assert len(names) > 25
+    assert not missed
+
+
+def _rewrite(folder: Path, key: str, change: Callable[[dict], None]) -> None:
+    record = json.loads((folder / key).read_bytes())
+    change(record)
+    (folder / key).write_bytes(encode_record(record))
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "finding"),
+    [
+        (plan_key(2), lambda r: r.update(clients=1), f"'{plan_key(2)}' does not carry the signature of 'server'"),
+        (close_key(2), lambda r: r["clients"].popitem(), f"'{close_key(2)}' does not carry the signature of 'server'"),
+        ("summary.json", lambda r: r["metrics"].update(accuracy=1.0), "'summary.json' does not carry the signature of 'server'"),
+        ("job/cards/worker-1.json", lambda r: r.update(sizes=9), "'job/cards/worker-1.json' does not carry the signature of 'worker-1'"),
+        (MANIFEST, lambda r: r.update(server_key=public_key(new_key())), f"'{MANIFEST}' does not carry the signature of 'server'"),
+    ],
+)
+def test_a_changed_record_is_not_what_its_signer_wrote(copy: Path, key: str, change: Callable[[dict], None], finding: str) -> None:
+    _rewrite(copy, key, change)
+    assert any(found.startswith(finding) for found in verify(FileStore(copy)).found)
+
+
+def test_an_administrator_who_signs_everything_anew_is_found_by_the_pinned_key(finished: Path) -> None:
+    true_key = open_run(finished).manifest["server_key"]
+    assert verify(FileStore(finished), true_key).good
+    result = verify(FileStore(finished), public_key(new_key()))
+    assert "not by the server key" in result.found[0]
+
+
+def test_a_swapped_state_is_found(copy: Path) -> None:
+    state = decode_state((copy / state_key(3)).read_bytes(), "state")
+    changed = RoundState(3, {n: v + np.float32(1) for n, v in state.weights.items()})
+    (copy / state_key(3)).write_bytes(encode_state(changed))
+    found = verify(FileStore(copy)).found
+    assert f"'{state_key(3)}' is not the state that the plan of round 3 names; it was changed." in found
+
+
+def test_a_plan_of_another_run_of_the_same_job_is_found(copy: Path, tmp_path: Path, pool: Pool) -> None:
+    run(tiny_job(), out=tmp_path / "other", pool=pool)
+    (copy / plan_key(2)).write_bytes((tmp_path / "other" / plan_key(2)).read_bytes())
+    assert any(plan_key(2) in found for found in verify(FileStore(copy)).found)
+
+
+def test_a_file_that_is_not_part_of_the_run_is_found(copy: Path) -> None:
+    (copy / "rounds/0002/extra.json").write_text("{}")
+    assert verify(FileStore(copy)).found == ["'rounds/0002/extra.json' is not part of the run."]
+
+
+def test_removed_lines_of_the_journal_are_found(copy: Path) -> None:
+    lines = (copy / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (copy / "journal.jsonl").write_bytes(b"".join(lines[:-2]))
+    assert any("journal.jsonl" in found for found in verify(FileStore(copy)).found)
+
+
+# ---- attacks on a running round ---------------------------------------------------------------------------------------------------------------
+
+
+def _reasons(one: Run) -> dict[str, str]:
+    record = close(one, 1)
+    assert record is not None
+    return {entry["worker"]: entry["reason"] for entry in record["left_out"]}
+
+
+def _replace(one: Run, data: bytes, worker: str = "worker-1", part: int = 0) -> None:
+    key = reply_key(1, "train", worker, part)
+    one.store.delete(key)
+    one.store.put(key, data)
+
+
+def _forged(one: Run, signer: str, key: bytes) -> bytes:
+    """A reply of worker-1 whose totals are a million times what they were."""
+    tensors, record = decode_tensors(one.store.get(reply_key(1, "train", "worker-1", 0)), "reply")
+    big = {name: value * 1000 for name, value in tensors.items()}
+    from fl_core.codec import digest_weights
+
+    plain = {word: value for word, value in record.items() if word not in ("signature", "signer")}
+    return encode_tensors(big, sign({**plain, "tensors": digest_weights(big)}, signer, key))
+
+
+def test_a_reply_with_other_tensors_than_were_signed_is_refused(open_round: Run) -> None:
+    tensors, record = decode_tensors(open_round.store.get(reply_key(1, "train", "worker-1", 0)), "reply")
+    _replace(open_round, encode_tensors({name: value * 1000 for name, value in tensors.items()}, record))
+    assert "holds other tensors than 'worker-1' signed" in _reasons(open_round)["worker-1"]
+
+
+def test_a_reply_signed_by_an_unknown_key_is_refused(open_round: Run) -> None:
+    _replace(open_round, _forged(open_round, "worker-1", new_key()))
+    assert "does not carry the signature of 'worker-1'" in _reasons(open_round)["worker-1"]
+
+
+def test_a_worker_cannot_reply_in_the_name_of_another(open_round: Run) -> None:
+    _replace(open_round, _forged(open_round, "worker-0", signing.own_key(open_round.private, "worker-0")))
+    assert "is signed by 'worker-0', not by 'worker-1'" in _reasons(open_round)["worker-1"]
+
+
+def test_a_reply_of_another_round_or_run_is_refused(open_round: Run, finished: Path) -> None:
+    old = open_run(finished)
+    _replace(open_round, bytes(old.store.get(reply_key(2, "train", "worker-1", 0))))
+    assert "worker-1" in _reasons(open_round)
+
+
+def test_a_workers_own_reply_of_another_round_is_refused(open_round: Run) -> None:
+    tensors, record = decode_tensors(open_round.store.get(reply_key(1, "train", "worker-1", 0)), "reply")
+    plain = {word: value for word, value in record.items() if word not in ("signature", "signer")}
+    stale = sign({**plain, "plan": "0" * 64}, "worker-1", signing.own_key(open_round.private, "worker-1"))
+    _replace(open_round, encode_tensors(tensors, stale))
+    assert _reasons(open_round)["worker-1"] == "its reply is for another round"
+
+
+def test_without_the_check_of_signatures_a_forged_reply_would_be_accepted(open_round: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    _replace(open_round, _forged(open_round, "worker-1", new_key()))
+    monkeypatch.setattr(signing, "check", lambda *arguments: None)
+    assert _reasons(open_round) == {}
+    assert max(np.abs(value).max() for value in open_round.state(2).weights.values()) > 100
+
+
+def test_a_worker_refuses_a_swapped_state(half: Path, tmp_path: Path, pool: Pool) -> None:
+    shutil.copytree(half, tmp_path / "run")
+    shutil.copytree(half.with_name("run.private"), tmp_path / "run.private")
+    one = open_run(tmp_path / "run")
+    state = one.state(1)
+    one.store.delete(state_key(1))
+    one.store.put(state_key(1), encode_state(RoundState(1, {n: v + np.float32(1) for n, v in state.weights.items()})))
+    one.store.delete(reply_key(1, "train", "worker-0", 0))
+    pool.about({"store": one.store.uri, "private": one.private.uri, "run": one.name})
+    with pytest.raises(SignatureError, match="is not the state that the plan of round 1 names; it was swapped"):
+        take_part(one, 1, ["worker-0"], pool)
+
+
+def test_a_swapped_program_is_refused(copy: Path) -> None:
+    (copy / "job/job.yaml").write_text((copy / "job/job.yaml").read_text().replace("digits:program", "logistic:program"))
+    with pytest.raises(Exception, match=r"'job/job.yaml' in .* was changed after the run began"):
+        resume(copy)
+
+
+def test_a_swapped_public_key_of_a_worker_is_found(copy: Path) -> None:
+    card = decode_record((copy / "job/cards/worker-1.json").read_bytes(), "card")
+    plain = {word: value for word, value in card.items() if word not in ("signature", "signer")}
+    key = new_key()
+    (copy / "job/cards/worker-1.json").write_bytes(encode_record(sign({**plain, "public_key": public_key(key)}, "worker-1", key)))
+    assert "'job/cards/worker-1.json' is not the card that the plan of round 1 names." in verify(FileStore(copy)).found
+
+
+def test_a_signature_is_bound_to_every_word_of_the_record() -> None:
+    key = new_key()
+    record = sign({"round": 1, "run": "a"}, "server", key)
+    signing.check(record, "server", public_key(key), "it")
+    for change in ({"round": 2}, {"run": "b"}, {"more": 1}, {"signer": "worker-0"}):
+        with pytest.raises(SignatureError):
+            signing.check({**record, **change}, "server", public_key(key), "it")
+    with pytest.raises(SignatureError):
+        signing.check({"round": 1, "run": "a"}, "server", public_key(key), "it")
+
+
+def test_keys_are_made_once_and_readable_by_their_owner_alone(tmp_path: Path) -> None:
+    private = FileStore(tmp_path, 0o600)
+    first = signing.make_key(private, "worker-0")
+    assert signing.make_key(private, "worker-0") == first
+    assert (tmp_path / "keys/worker-0").stat().st_mode & 0o777 == 0o600
+
+
+def test_private_keys_are_never_in_the_store(finished: Path) -> None:
+    keys = [path.read_bytes() for path in finished.with_name("run.private").glob("keys/*")]
+    assert len(keys) == 3
+    for path in finished.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            assert not any(key in data or key.hex().encode() in data for key in keys)
+
+
