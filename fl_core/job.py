@@ -9,12 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fl_core.builder import build
 from fl_core.codec import sha256
 from fl_core.errors import InputError
 from fl_core.reference import FOLDERS, resolve, user_file
+from fl_core.schedule import load_schedule
 from fl_core.sentence import key_of, say, shown, unknown, worst
 from fl_core.yaml_text import read_yaml, write_yaml
 
@@ -65,11 +66,24 @@ DataOrName = Annotated[Data, BeforeValidator(_named)]
 
 
 class Optimizer(BaseModel):
-    """A class of `paddle.optimizer` by name and its arguments; `state` says what becomes of its state between a client's rounds."""
+    """A class of `paddle.optimizer` by name and its arguments; `state` says what becomes of its state between a client's rounds, `schedule` what becomes of
+    its learning rate."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str | None = None
     state: Literal["reset", "keep"] = "reset"
+    schedule: NamedOrName | None = None
+
+    @field_validator("schedule")
+    @classmethod
+    def _known(cls, schedule: Named | None) -> Named | None:
+        if schedule is not None:
+            load_schedule(schedule.name, schedule.options)
+        return schedule
+
+    def rate_factor(self, round: int, rounds: int) -> float:
+        """What the learning rate is multiplied by in a round of a job of so many rounds."""
+        return load_schedule(self.schedule.name, self.schedule.options)(round, rounds) if self.schedule else 1.0
 
     @property
     def options(self) -> dict[str, Any]:

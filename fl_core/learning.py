@@ -69,7 +69,10 @@ class Learner:
         self._memory = ModelMemory(tensors)
         self._make_optimizer = _optimizer_maker(program, optimizer)
         self._keep = optimizer.state == "keep"
-        self.learning_rate = float(self._make_optimizer(self._parameters).get_lr())
+        first = self._make_optimizer(self._parameters)
+        if self._keep and isinstance(first, paddle.optimizer.LBFGS):
+            raise InputError("optimizer.state is 'keep', but LBFGS has no state that could be stored; set it to 'reset'.")
+        self.learning_rate = _rate(first)
 
     @property
     def trainable(self) -> frozenset[str]:
@@ -81,13 +84,20 @@ class Learner:
         return self._memory.copy()
 
     def fit(
-        self, weights: Weights, examples: Examples, work: LocalWork, seed: int, correction: Correction | None = None, optimizer_state: Weights | None = None
+        self,
+        weights: Weights,
+        examples: Examples,
+        work: LocalWork,
+        seed: int,
+        correction: Correction | None = None,
+        optimizer_state: Weights | None = None,
+        rate_factor: float = 1.0,
     ) -> tuple[Trained, Weights]:
-        """Trains from the weights; gives the move and, where the job keeps it, the optimizer's state after."""
+        """Trains from the weights, at `rate_factor` times the learning rate; gives the move and, where the job keeps it, the optimizer's state after."""
         self._memory.load(weights)
         paddle.seed(seed)
         self._net.train()
-        optimizer = self._make_optimizer(self._parameters)
+        optimizer = self._make_optimizer(self._parameters, rate_factor)
         if self._keep and optimizer_state:
             _set_state(optimizer, optimizer_state)
         step = self._stepper(optimizer, correction)
@@ -120,11 +130,18 @@ class Learner:
             correct()
             return loss
 
+        def anew(batch: tuple[Any, Any]) -> Any:
+            optimizer.clear_grad()  # LBFGS asks several times a step
+            return gradients(batch)
+
         def step(batch: tuple[Any, Any]) -> Any:
             if isinstance(optimizer, paddle.optimizer.LBFGS):
-                return optimizer.step(lambda: gradients(batch)).detach()
-            loss = gradients(batch)
-            optimizer.step()
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", UserWarning)  # Paddle warns of its own code
+                    loss = optimizer.step(lambda: anew(batch))
+            else:
+                loss = gradients(batch)
+                optimizer.step()
             optimizer.clear_grad()
             return loss.detach()
 
@@ -257,7 +274,8 @@ def _optimizer_maker(program: Program, settings: Optimizer) -> Any:
     if settings.name is None:
         if program.optimizer is None:
             raise InputError("optimizer.name is missing and the program brings no optimizer; name one, such as SGD.")
-        return program.optimizer
+        own = program.optimizer
+        return lambda parameters, factor=1.0: _scaled(own(parameters), factor)
     if settings.name in REFUSED_OPTIMIZERS:
         raise InputError(f"optimizer.name is '{settings.name}', which is refused, because {REFUSED_OPTIMIZERS[settings.name]}; take another, such as SGD.")
     if settings.name not in known_optimizers():
@@ -268,14 +286,35 @@ def _optimizer_maker(program: Program, settings: Optimizer) -> Any:
     if unknown is not None:
         raise InputError(f"optimizer.{unknown} is not an option of '{settings.name}'; {did_you_mean(unknown, known)}")
 
-    def make(parameters: Sequence[Any]) -> Any:
+    def make(parameters: Sequence[Any], factor: float = 1.0) -> Any:
+        options = settings.options
+        if factor != 1.0:
+            options["learning_rate"] = factor * options.get("learning_rate", inspect.signature(optimizer).parameters["learning_rate"].default)
         try:
             with paddle.utils.unique_name.guard():
-                return optimizer(parameters=parameters, **settings.options)
+                return optimizer(parameters=parameters, **options)
         except Exception as error:
             raise InputError(f"The optimizer '{settings.name}' does not take {settings.options}: {_said(error)}") from error
 
     return make
+
+
+def _rate(optimizer: Any) -> float:
+    """The learning rate; LBFGS has one of its own beside the one that all optimizers have."""
+    return float(optimizer.learning_rate if isinstance(optimizer, paddle.optimizer.LBFGS) else optimizer.get_lr())
+
+
+def _scaled(optimizer: Any, factor: float) -> Any:
+    """The program's own optimizer at so many times its learning rate; InputError where it cannot be set."""
+    if factor == 1.0:
+        return optimizer
+    if isinstance(optimizer, paddle.optimizer.LBFGS | paddle.optimizer.Rprop):
+        raise InputError(f"optimizer.schedule cannot slow a {type(optimizer).__name__} that the program makes; name it under `optimizer` in the job.")
+    try:
+        optimizer.set_lr(_rate(optimizer) * factor)
+    except RuntimeError as error:
+        raise InputError("optimizer.schedule is set, but the program's optimizer has a learning-rate schedule of its own; keep one of the two.") from error
+    return optimizer
 
 
 def _get_state(optimizer: Any) -> dict[str, np.ndarray]:
