@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fl_core import registry
 from fl_core.codec import decode_tensors, encode_record, encode_state, sha256, under
 from fl_core.errors import FederationError, InputError
 from fl_core.job import Job
@@ -12,20 +13,27 @@ from fl_core.pool import Call, Died, Pool
 from fl_core.run_folder import JOB, MANIFEST, ROSTER, Run, card_key, state_key
 from fl_core.sentence import ended
 from fl_core.signing import SERVER, make_key
-from fl_core.store import FileStore
+from fl_core.store import FileStore, Store
 from fl_core.strategy import Strategy, load_strategy
 from fl_core.types import RoundState, Weights
 
 
-def check(job: Job, pool: Pool, given: Mapping[str, Any] | None = None) -> tuple[RoundState, dict[str, Any]]:
-    """The first state and facts of the process that made it; InputError where strategy, program or optimizer are wrong. Writes nothing."""
+def check(job: Job, pool: Pool, given: Mapping[str, Any] | None = None, root: Store | None = None) -> tuple[RoundState, dict[str, Any]]:
+    """The first state and facts of the process that made it; InputError where strategy, program or optimizer are wrong. Writes nothing.
+
+    `root` is the store whose registry a job that starts from a published model speaks of.
+    """
     strategy = (given or {}).get("strategy") or load_strategy(job)
     pool.about({"bundle": job.bundle()}, given)
     with tempfile.TemporaryDirectory(prefix="fl-") as folder:
         path = Path(folder) / "first.safetensors"
         facts = call(pool, Call("first_weights", {"path": str(path)}))
         weights: Weights = decode_tensors(path.read_bytes(), "the first weights")[0]
-    if job.start_from:
+    if job.start_from.startswith(registry.SCHEME):
+        found, began = registry.read_start(root, job.start_from)
+        weights = _same_shapes(found, weights, job.start_from) if found is not None else weights
+        facts |= {"started_from": began} if began else {}
+    elif job.start_from:
         weights = _same_shapes(read_start(job.start_from), weights, job.start_from)
     return RoundState(1, weights, _first_memory(job, strategy, {name: weights[name] for name in facts["trainable"]})), facts
 

@@ -117,6 +117,21 @@ class Evaluation(_Section):
     around_training: bool = False
 
 
+class Publish(_Section):
+    """The finished model becomes a version of the registry, and production where `metric` is not worse than production's by more than `tolerance`."""
+
+    metric: Annotated[str, Field(min_length=1)]
+    tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    promote: Literal["auto", "never"] = "auto"
+
+
+class Schedule(_Section):
+    """What is particular to the job's occurrences under a schedule: overrides in which {occurrence} is its number, and whether it needs new data."""
+
+    set: list[str] = []
+    only_with_new_data: bool = False
+
+
 class Job(_Section):
     """A job as its file says it; `code` holds the user's files that it names."""
 
@@ -139,6 +154,8 @@ class Job(_Section):
     start_from: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     privacy: dict[str, Any] = {}
+    publish: Publish | None = None
+    schedule: Schedule = Schedule()
     code: Mapping[str, str] = Field(default={}, exclude=True, repr=False)
 
     @model_validator(mode="after")
@@ -325,6 +342,7 @@ _SHAPES: Mapping[str, str] = {
     "optimizer": "name one, such as SGD.",
     "federation.workers": "it is a number from 1 to 1000, or a list of workers with names.",
     "keep_states": "it is a number of rounds from 1 on, all, or auto.",
+    "publish": "it names the metric that decides, such as {metric: accuracy}.",
 }
 
 
@@ -340,6 +358,8 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _known_keys(where: str) -> list[str]:
-    sections: dict[str, type[BaseModel]] = {"evaluate": Evaluation, "federation": FederationSection, "federation.workers": WorkerSection}
+    sections: dict[str, type[BaseModel]] = {
+        "evaluate": Evaluation, "federation": FederationSection, "federation.workers": WorkerSection, "publish": Publish, "schedule": Schedule
+    }  # fmt: skip
     above = ".".join(word for word in where.split(".")[:-1] if not word.isdigit())
     return [key for key in sections.get(above, Job).model_fields if key != "code"]

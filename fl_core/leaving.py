@@ -7,13 +7,14 @@ from fl_core import generator
 from fl_core.federation import worker_section
 from fl_core.job import Job
 from fl_core.pool import Call, Pool
+from fl_core.store import Store
 from fl_core.strategy import load_strategy
 
 
-def what_leaves(job: Job, worker: str, pool: Pool) -> dict[str, Any]:
+def what_leaves(job: Job, worker: str, pool: Pool, root: Store | None = None) -> dict[str, Any]:
     """The data card as it would be written, and for each reply its key, its fields and about how many bytes."""
     worker_section(job, worker)
-    state, _ = generator.check(job, pool)
+    state, _ = generator.check(job, pool, root=root)
     card = generator.call(pool, Call("card", {"worker": worker}))
     numbers = sum(int(value.size) for value in state.weights.values())
     replies = [

@@ -15,6 +15,7 @@ from fl_core.job import Job
 from fl_core.journal import elapsed_seconds, journal, staged
 from fl_core.lease import Leases
 from fl_core.pool import Pool
+from fl_core.publication import registry_of
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, evaluation_key, message_key, plan_key, read_job, state_key
 from fl_core.runner import OnRound, Result, finish, progress_of
 from fl_core.store import POLL_SECONDS_MIN, Store
@@ -216,7 +217,7 @@ def _join(run: Run, name: str, pool: Pool, tell: Callable[[str], None]) -> None:
     if not run.store.exists(card_key(name)):
         facts: Record = {}
         if name == run.job.workers[0].name:
-            state, facts = generator.check(run.job, pool)
+            state, facts = generator.check(run.job, pool, root=registry_of(run))
             run.store.put(state_key(1), encode_state(state))
         pool.about(_context(run))
         card = worker.prepare(run, name, pool, facts)

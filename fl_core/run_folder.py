@@ -52,13 +52,15 @@ def card_key(worker: str) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """A job's run. `store` is the shared part; `private` is the place of this organisation alone (its clients' memory)."""
+    """A job's run. `store` is the shared part; `private` is the place of this organisation alone (its clients' memory). `root` is the store whose registry
+    it starts from and publishes to, where that is not the one it lies in."""
 
     name: str
     job: Job
     store: Store
     private: Store = field(default_factory=lambda: DictStore({}))
     given: Mapping[str, Any] = field(default_factory=dict)
+    root: Store | None = None
 
     @cached_property
     def population(self) -> Population:

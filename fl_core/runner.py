@@ -16,6 +16,7 @@ from fl_core.federation import read_population
 from fl_core.job import FILE_NAME, NAME_RULE, Job
 from fl_core.journal import journal, staged
 from fl_core.pool import Call, Pool
+from fl_core.publication import publish, registry_of
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, plan_key, read_job, read_manifest
 from fl_core.server import examples_of
 from fl_core.store import PRIVATE, FileStore, Store, open_store
@@ -87,9 +88,9 @@ def run(
         return go_on(one, open_pool, on_round=on_round)
 
 
-def resume(folder: str | Path, *, processes: int | None = None, on_round: OnRound | None = None, pool: Pool | None = None) -> Result:
+def resume(folder: str | Path, *, store: str = "", processes: int | None = None, on_round: OnRound | None = None, pool: Pool | None = None) -> Result:
     """Goes on with the run in a folder (or at a store's URI) where it stopped; a finished one is returned as it is."""
-    one = open_run(folder)
+    one = open_run(folder, store)
     summary = one.find("summary.json")
     if summary is not None:
         return Result(one, summary)
@@ -118,14 +119,14 @@ def new_run(job: Job, *, store: str = "file://store", out: str | Path | None = N
     if isinstance(place, FileStore) and place.root.exists() and not place.root.is_dir():
         raise InputError(f"{place.root} is a file; a run needs a folder of its own.")
     check_writable(place)
-    return Run(name, job, place, private_store(place), dict(given or {}))
+    return Run(name, job, place, private_store(place), dict(given or {}), root=open_store(store))
 
 
-def open_run(folder: str | Path) -> Run:
-    """The run in a folder or at a URI; InputError where there is none."""
+def open_run(folder: str | Path, store: str = "") -> Run:
+    """The run in a folder or at a URI; InputError where there is none. `store` is the one whose registry it publishes to, where it lies in no store."""
     place = open_store(str(folder))
     job = read_job(place)
-    return Run(read_manifest(place)["run"], job, place, private_store(place))
+    return Run(read_manifest(place)["run"], job, place, private_store(place), root=open_store(store) if store else None)
 
 
 def private_store(place: Store) -> Store:
@@ -137,7 +138,7 @@ def private_store(place: Store) -> Store:
 
 def begin(one: Run, pool: Pool) -> None:
     """Checks the job against its program and data, then writes it whole; InputError leaves nothing behind."""
-    state, facts = generator.check(one.job, pool, one.given)
+    state, facts = generator.check(one.job, pool, one.given, registry_of(one))
     cards: dict[str, Record] = {}
     calls = [Call("card", {"worker": section.name}) for section in one.job.workers]
     for section, record in zip(one.job.workers, worker.call_until_done(one, pool, calls), strict=True):
@@ -204,10 +205,10 @@ def go_on(one: Run, pool: Pool, *, on_round: OnRound | None = None, resumed_from
 
 
 def finish(one: Run, facts: Mapping[str, Any]) -> Record:
-    """Writes model and summary once the scheduler has found the job finished; `facts` are the runner's own."""
+    """Writes model and summary once the scheduler has found the job finished, and publishes where the job says so; `facts` are the runner's own."""
     if not scheduler.plan(one, one.last_round())["finished"]:
         raise InputError(f"The run '{one.name}' has done {one.last_round() - 1} of {one.job.rounds} rounds; go on with it before it is finished.")
-    summary = server.finish(one, facts)
+    summary = server.finish(one, facts, publish if one.job.publish else None)
     journal(one, "finished", digest=summary["digest"])
     return summary
 

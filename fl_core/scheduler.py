@@ -8,6 +8,7 @@ from fl_core import exact
 from fl_core.codec import Record
 from fl_core.errors import FederationError, InputError
 from fl_core.federation import Population
+from fl_core.occurrence import why_nothing_new
 from fl_core.program import direction_of
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, metrics_key, plan_key, state_key
 from fl_core.sentence import ended
@@ -93,9 +94,11 @@ def split(clients: Sequence[str], sizes: Mapping[str, int], parts: int) -> list[
 
 
 def why_finished(run: Run, round: int) -> str | None:
-    """Why no further round is due: the rounds are done, or what `stop_when` asks for is reached; None while the job goes on."""
+    """Why no further round is due: the rounds are done, there are no new data, or what `stop_when` asks for is reached; None while the job goes on."""
     if round > run.job.rounds:
         return "rounds"
+    if round == 1 and why_nothing_new(run):
+        return "nothing_new"
     if not run.job.stop_when:
         return None
     found = run.find(metrics_key(round))

@@ -1,7 +1,7 @@
 """FL-Server: closes a round once and for all, merges the accepted replies into the next state, and finishes the run. It needs no Paddle."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -262,8 +262,8 @@ def examples_of(closed: Record) -> int:
     return int(sum(figures.get("seen", 0) for figures in closed["clients"].values()))
 
 
-def finish(run: Run, facts: Mapping[str, Any]) -> Record:
-    """Writes model, metrics and summary of a finished run, once; gives the summary."""
+def finish(run: Run, facts: Mapping[str, Any], publish: Callable[[Run, Record], Record] | None = None) -> Record:
+    """Writes model, metrics and summary of a finished run, once; gives the summary. In between `publish` may publish the model; the summary says what became of it."""
     found = run.find("summary.json")
     if found is not None:
         return found
@@ -281,6 +281,8 @@ def finish(run: Run, facts: Mapping[str, Any]) -> Record:
     }  # fmt: skip
     _put_anew(run, "model.safetensors", encode_tensors(state.weights, {"digest": summary["digest"], "name": run.job.name}))
     _put_anew(run, "metrics.jsonl", b"".join(encode_record(row) + b"\n" for row in table))
+    if publish is not None:
+        summary["published"] = publish(run, summary)
     files = {key: run.digest(key) for key in ("model.safetensors", "metrics.jsonl")}
     return run.put("summary.json", {**summary, "files": files, "journal": tips(run)})
 

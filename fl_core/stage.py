@@ -19,6 +19,7 @@ from fl_core.errors import FederationError, InputError
 from fl_core.job import FILE_NAME, NAME_RULE, Job, parse_bundle
 from fl_core.journal import elapsed_seconds, staged
 from fl_core.pool import Pool, open_pool
+from fl_core.publication import registry_of
 from fl_core.run_folder import MANIFEST, Run, plan_key
 from fl_core.runner import check_writable, open_run, private_store
 from fl_core.store import Store, open_private, open_store
@@ -76,7 +77,7 @@ def place_of(store: str, run: str) -> Store:
 
 def open_run_at(store: str, run: str) -> Run:
     one = open_run(place_of(store, run).uri)
-    return Run(one.name, one.job, one.store, _private(one.store))
+    return Run(one.name, one.job, one.store, _private(one.store), root=open_store(store) if store else None)
 
 
 def _private(place: Store) -> Store:
@@ -101,8 +102,8 @@ def generate(
     place = place_of(store, run or f"{job.name[:OCCURRENCE_NAME_MAX]}-{occurrence}")
     if place.exists(MANIFEST):
         return _same_job(open_run(place.uri), job)
-    one = Run(place.uri.rstrip("/").rpartition("/")[2], job, place, _private(place))
-    state, facts = generator.check(job, pool)
+    one = Run(place.uri.rstrip("/").rpartition("/")[2], job, place, _private(place), root=open_store(store) if store else None)
+    state, facts = generator.check(job, pool, root=registry_of(one))
     check_writable(place)
     with staged(one, "generate", 0):
         generator.write(one, state, facts)

@@ -18,6 +18,8 @@ COMMANDS = {
     "status": "show where a run stands and who is waited for",
     "verify": "check signatures, digests and sums of a run",
     "keys": "make a role's private key",
+    "models": "list, show, promote, roll back and export published models",
+    "schedule": "train a job again and again, and publish what passes its gate",
     "report": "write a run's report page and say where it is",
     "compile": "compile a job to a pipeline for Kubeflow",
     "lint": "say what a Kubeflow backend would choke on in a compiled pipeline",

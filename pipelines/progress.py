@@ -3,9 +3,9 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fl_core.runner import OnRound, Progress, Result
@@ -51,6 +51,12 @@ def _facts(progress: "Progress") -> str:
     return f"{metrics} {progress.examples / max(progress.seconds, 1e-9):,.0f} examples/s"
 
 
+def said_of_publication(published: Mapping[str, Any]) -> str:
+    """What became of the model in the registry, on one line."""
+    version = "" if published["version"] is None else f"/{published['version']}"
+    return f"{published['model']}{version} {published['decision']}: {published['why']}"
+
+
 def show(result: "Result", *, as_json: bool) -> None:
     """The summary, for a person or as one JSON object."""
     summary = result.summary
@@ -61,5 +67,7 @@ def show(result: "Result", *, as_json: bool) -> None:
     print(f"{summary['name']}: {summary['rounds']} rounds in {summary['seconds']:.1f} s, {summary['examples']:,} examples, {len(summary['failures'])} left out")
     print(f"  {metrics}")
     print(f"  digest  {summary['digest']}")
+    if "published" in summary:
+        print(f"  model   {said_of_publication(summary['published'])}")
     print(f"  run     {result.run.store.uri.removeprefix('file://')}")
     print(f"  report  {result.report}")

@@ -8,6 +8,7 @@ from pipelines.progress import show, show_rounds
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="DIR", help="the run's folder, or its URI in a store")
+    parser.add_argument("--store", default="file://store", metavar="ROOT", help="whose registry a run outside of any store publishes to (default: %(default)s)")
     parser.add_argument("--processes", type=int, metavar="N", help="training processes (default: one a core)")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object and nothing else")
 
@@ -19,5 +20,5 @@ def main(arguments: argparse.Namespace) -> None:
     if one.find("summary.json") is not None:
         print(f"The run '{one.name}' is finished; nothing was changed.", file=sys.stderr)
     with show_rounds(one.job.name, one.job.rounds) as on_round:
-        result = resume(arguments.run, processes=arguments.processes, on_round=on_round)
+        result = resume(arguments.run, store=arguments.store, processes=arguments.processes, on_round=on_round)
     show(result, as_json=arguments.json)

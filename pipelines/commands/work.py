@@ -28,14 +28,14 @@ def main(arguments: argparse.Namespace) -> None:
     from fl_core.pool import open_pool
     from fl_core.runner import private_store
     from fl_core.stage import place_of
-    from fl_core.store import open_private
+    from fl_core.store import open_private, open_store
 
     job = load_job(arguments.job, arguments.overrides)
     with open_pool(arguments.processes) as pool:
         if arguments.dry_run:
             from fl_core.leaving import what_leaves
 
-            print(json.dumps(what_leaves(job, arguments.worker, pool), indent=2))
+            print(json.dumps(what_leaves(job, arguments.worker, pool, open_store(arguments.store)), indent=2))
             return
         place = place_of(arguments.store, arguments.run)
         private = open_private(arguments.private) if arguments.private else private_store(place)
