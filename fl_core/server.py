@@ -73,6 +73,7 @@ def decide(run: Run, plan: Record, exchange: Exchange) -> Record:
     replies: dict[str, str] = {}
     clients: dict[str, Any] = {}
     left_out: list[Record] = []
+    expected = exchange.expects(run.state(plan["round"]))
     for task in tasks_of(plan, exchange.name, list(plan["workers"])):
         key = reply_key(task.round, task.exchange, task.worker, task.part)
         try:
@@ -80,7 +81,7 @@ def decide(run: Run, plan: Record, exchange: Exchange) -> Record:
         except KeyMissing:
             left_out += [{"client": c, "worker": task.worker, "reason": NO_REPLY} for c in task.clients]
             continue
-        reason, reply = _why_refused(run, plan, exchange, task.clients, data, key)
+        reason, reply = _why_refused(run, plan, exchange.form, expected, task.clients, data, key)
         if reason or reply is None:
             left_out += [{"client": c, "worker": task.worker, "reason": reason} for c in task.clients]
             continue
@@ -93,17 +94,19 @@ def decide(run: Run, plan: Record, exchange: Exchange) -> Record:
     }  # fmt: skip
 
 
-def _why_refused(run: Run, plan: Record, exchange: Exchange, asked: tuple[str, ...], data: bytes | memoryview, key: str) -> tuple[str | None, Record | None]:
+def _why_refused(
+    run: Run, plan: Record, form: Form, expected: Weights, asked: tuple[str, ...], data: bytes | memoryview, key: str
+) -> tuple[str | None, Record | None]:
     """A reason not to accept a reply as a whole, or None and its record."""
     try:
         tensors, reply = run.check_tensors(data, key)
     except (InputError, SignatureError) as error:
         return f"its reply was refused: {error}", None
-    if (reply["run"], reply["round"], reply["form"]) != (run.name, plan["round"], exchange.form) or reply["plan"] != run.digest(plan_key(plan["round"])):
+    if (reply["run"], reply["round"], reply["form"]) != (run.name, plan["round"], form) or reply["plan"] != run.digest(plan_key(plan["round"])):
         return "its reply is for another round", None
     if sorted([*reply["clients"], *reply["failures"]]) != sorted(asked):
         return "its reply is for other clients", None
-    why = _why_not_merged(exchange.form, tensors, reply, exchange.expects(run.state(plan["round"])))
+    why = _why_not_merged(form, tensors, reply, expected)
     return (why, None) if why else (None, reply)
 
 
