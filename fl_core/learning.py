@@ -244,6 +244,22 @@ class Learner:
             raise InputError(f"The program's functional form gives {found:.6g}, which differs from its loss, {wanted:.6g}; mend it or leave it out.")
 
 
+def save_weights(weights: Weights, path: str) -> None:
+    """Writes a state dict that plain Paddle loads: `net.set_state_dict(paddle.load(path))`."""
+    paddle.save({name: paddle.to_tensor(value) for name, value in weights.items()}, path)
+
+
+def save_for_inference(program: Program, weights: Weights, path: str, x: Mapping[str, Any]) -> None:
+    """Writes the model with these weights as PATH.json and PATH.pdiparams for Paddle Inference, for batches of any size of examples of a dtype and shape."""
+    net = program.model()
+    net.set_state_dict({name: paddle.to_tensor(value) for name, value in weights.items()})
+    net.eval()
+    try:
+        paddle.jit.save(net, path, input_spec=[paddle.static.InputSpec([None, *x["shape"]], x["dtype"], "x")])
+    except Exception as error:
+        raise InputError(f"The program's model cannot be exported for Paddle Inference: {type(error).__name__}: {_said(error)}") from error
+
+
 def _said(error: Exception) -> str:
     """What an error says, on one line; Paddle's own sentence where it comes with hints and a place in its source."""
     lines = [line for line in str(error).splitlines() if line.strip()]

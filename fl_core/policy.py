@@ -8,6 +8,7 @@ from typing import Any
 
 from fl_core.errors import InputError
 from fl_core.job import Job
+from fl_core.registry import SCHEME
 from fl_core.s3 import LOG_END, PROBE, SEGMENTS
 from fl_core.store import check_key
 from fl_core.strategy import load_strategy
@@ -37,7 +38,7 @@ def policies(job: Job, bucket: str, prefix: str = "", run: str = "*") -> dict[st
     for worker in workers:
         own = [here + name for name in _own(worker, exchanges)]
         first_state = [f"{here}rounds/0001/state.safetensors"] if worker == workers[0] else []
-        reads = [*(here + name for name in (*FOR_ALL, *messages)), *own]
+        reads = [*(here + name for name in (*FOR_ALL, *messages)), *own, *([f"{store}models/*"] if first_state and job.start_from.startswith(SCHEME) else [])]
         by_role[worker] = _policy(bucket, reads, writes=[*own, *first_state, here + LOG, *probes])
     return by_role
 

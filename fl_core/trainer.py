@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from importlib import import_module
@@ -23,10 +23,11 @@ import cloudpickle
 import numpy as np
 
 from fl_core import learning
-from fl_core.codec import Record, encode_tensors
+from fl_core.codec import Record, decode_tensors, encode_tensors
 from fl_core.data import split_held_out
 from fl_core.errors import FederationError, InputError
 from fl_core.federation import Household, make_card, open_household
+from fl_core.gate import check_measured
 from fl_core.job import Job, parse_bundle
 from fl_core.program import Program, check_metric, load_program
 from fl_core.run_folder import Run, plan_key, read_job
@@ -89,13 +90,33 @@ def card(home: Home, say: Say, worker: str) -> Record:
             if measured is not None:
                 check_metric(metric, measured)
             home.program.direction(metric)
+        if home.job.publish:
+            if measured is not None:
+                check_measured(home.job.publish.metric, _evaluated(measured, home.job.evaluate.on))
+            home.program.direction(home.job.publish.metric)
     return record
+
+
+def _evaluated(measured: Sequence[str], on: str) -> list[str]:
+    """The names that an evaluation gives to what the program measures."""
+    figures = [] if on == "test" else ["held_out", "p10", "p50", "p90"]
+    return [*measured, *(f"{name}_{figure}" for name in measured for figure in figures)]
 
 
 def first_weights(home: Home, say: Say, path: str) -> Record:
     """Writes the model's first weights to a path; gives the numerics of this process."""
     Path(path).write_bytes(encode_tensors(home.learner.weights(), {}))
     return {"numerics": learning.numerics(), "better": dict(home.program.better), "trainable": sorted(home.learner.trainable)}
+
+
+def export(home: Home, say: Say, model: str, path: str, x: Record | None) -> Record:
+    """Writes a model file's weights for plain Paddle, or with `x`, the dtype and shape of an example, for Paddle Inference."""
+    weights, _ = decode_tensors(Path(model).read_bytes(), f"'{model}'")
+    if x is None:
+        learning.save_weights(weights, path)
+    else:
+        learning.save_for_inference(home.program, weights, path, x)
+    return {}
 
 
 def train(home: Home, say: Say, round: int, worker: str, part: int, exchange: int, skip: dict[str, str]) -> Record:
@@ -159,7 +180,7 @@ def evaluate_held_out(home: Home, say: Say, round: int, worker: str, clients: li
 
 
 OPERATIONS: dict[str, Callable[..., Record]] = {
-    function.__name__: function for function in (ping, card, first_weights, train, evaluate_test, evaluate_held_out)
+    function.__name__: function for function in (ping, card, first_weights, export, train, evaluate_test, evaluate_held_out)
 }
 
 
@@ -208,7 +229,8 @@ def main(address: str, *modules: str) -> None:
             import_module(module)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    listener = Listener(address, family="AF_UNIX", backlog=64)
+    listener = Listener(f"{address}.new", family="AF_UNIX", backlog=64)
+    os.rename(f"{address}.new", address)  # whoever sees the socket finds it listening
     number = listener._listener._socket.fileno()  # type: ignore[attr-defined]
     np.random.default_rng(0).permutation(4)
     while True:
