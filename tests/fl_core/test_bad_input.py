@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from fl_core.codec import encode_tensors
-from fl_core.job import JOB_BYTES_MAX
+from fl_core.job import JOB_BYTES_MAX, Job
 from fl_core.pool import Pool
 from pipelines.cli import main
 
@@ -39,10 +39,7 @@ def sites(names: list[str], sizes: list[int]):
     return FederatedData(names, sizes, lambda site: Examples(np.zeros((1, 64), np.float32), np.zeros(1, np.int64)))
 """
 NAME = "a name is 1 to 63 letters, digits, '.', '_' or '-', and starts with a letter or digit."
-ALL_KEYS = (
-    "data, deadline_seconds, evaluate, federation, format, keep_states, keep_updates, name, optimizer, privacy, program, quorum, retries, rounds, "
-    "seed, selection, start_from, stop_when, strategy"
-)
+ALL_KEYS = ", ".join(sorted(set(Job.model_fields) - {"code"}))
 
 
 @dataclass(frozen=True)
