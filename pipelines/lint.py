@@ -209,7 +209,7 @@ def one_of_gives_parameters(pipeline: Pipeline) -> Iterator[str]:
     for group, component in pipeline.groups.items():
         for name, artifact in component["dag"].get("outputs", {}).get("artifacts", {}).items():
             if len(artifact.get("artifactSelectors", [])) > 1:
-                yield f"'{group}' gives one of several artifacts as '{name}', perhaps the wrong one or none; choose between parameters, such as keys of the store."
+                yield f"'{group}' gives one of several artifacts as '{name}', perhaps a wrong one or none; choose between parameters, such as store keys."
 
 
 def importers_stand_outside_loops(pipeline: Pipeline) -> Iterator[str]:

@@ -3,22 +3,27 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from fl_core import errors, stage
+from fl_core.codec import Record
 from fl_core.errors import FederationError, InputError, TrainingError
 from fl_core.job import Job
 from fl_core.pool import NURSERY, Nursery
 from fl_core.reference import module_of
 from fl_core.run_folder import MANIFEST, Run, close_key
 from fl_core.runner import OnRound, Result, new_run, open_run, progress_of
-from fl_core.store import FileStore
+from fl_core.store import FileStore, open_store
 
+ROUNDS_MAX = 10
 POLL_SECONDS = 0.1
 LOG_LINES = 12
 LOG = "pipeline.log"
@@ -32,45 +37,62 @@ def run_local(
     out: str | Path | None = None,
     name: str | None = None,
     on_round: OnRound | None = None,
+    rounds_a_run: int = ROUNDS_MAX,
+    nursery: str | None = None,
 ) -> Result:
-    """Trains the job to its end as pipelines under kfp.local and gives the result; a long job is several pipelines, one after another.
+    """Trains the job to its end as pipelines under kfp.local and gives the result; a long job is several pipelines of `rounds_a_run` each.
 
     Raises what the failed stage raised, TrainingError where a stage died. The runner's log and the tasks' receipts lie in the run's private place.
+    `nursery` is the socket of one that somebody else keeps warm.
     """
     if runner != "subprocess":
         raise InputError(f"runner is '{runner}'; known here is 'subprocess'.")
     one = new_run(job, store=store, out=out, name=name)
     assert isinstance(one.private, FileStore)
     folder = one.private.root / "pipeline"
-    folder.mkdir(parents=True, exist_ok=True)
+    one.private.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix="fl-") as scratch:
-            _run_pipelines(one, folder, Path(scratch), on_round)
+            told = {"bundle": job.bundle(), "run": one.store.uri, "store": open_store(store).uri, "rounds_a_run": rounds_a_run}
+            with nullcontext(nursery) if nursery else _nursery(job) as address:
+                _run_pipelines(one, told, address, folder, Path(scratch), on_round)
     finally:
         if not one.store.exists(MANIFEST):
             shutil.rmtree(folder)
+            with suppress(OSError):  # it held something before
+                one.private.root.rmdir()
     finished = open_run(one.store.uri)
     return Result(finished, finished.record("summary.json"))
 
 
-def _run_pipelines(one: Run, folder: Path, scratch: Path, on_round: OnRound | None) -> None:
+@contextmanager
+def _nursery(job: Job) -> Iterator[str]:
+    nursery = Nursery(modules=_modules(job))
+    try:
+        yield nursery.address
+    finally:
+        nursery.close()
+
+
+def _run_pipelines(one: Run, told: Record, nursery: str, folder: Path, scratch: Path, on_round: OnRound | None) -> None:
     failure = scratch / "failure.json"
     with open(folder / LOG, "ab") as log:
-        nursery = Nursery(modules=_modules(one.job))
-        environment = {**os.environ, NURSERY: nursery.address, stage.RUNNER: "subprocess", stage.FAILURE: str(failure), "TMPDIR": str(scratch)}
+        environment = {**os.environ, NURSERY: nursery, stage.RUNNER: "subprocess", stage.FAILURE: str(failure), "TMPDIR": str(scratch)}
         child = subprocess.Popen(
             [sys.executable, "-m", "pipelines.local_child", str(folder / "artifacts")],
-            stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=environment,
+            stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True,
         )  # fmt: skip
+        assert child.stdin
         try:
-            assert child.stdin
-            child.stdin.write(json.dumps({"bundle": one.job.bundle(), "run": one.store.uri}).encode())
-            child.stdin.close()
+            child.stdin.write(json.dumps(told).encode() + b"\n")
+            child.stdin.flush()
             _watch(child, one, on_round)
         finally:
-            child.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
             child.wait()
-            nursery.close()
+            child.stdin.close()
     if child.returncode:
         raise _reason(failure, folder / LOG)
 

@@ -1,7 +1,12 @@
 """The process in which kfp.local runs a job's pipelines: `python -m pipelines.local_child FOLDER`, job and run on standard input."""
 
 import json
+import os
+import signal
 import sys
+import tempfile
+import threading
+from pathlib import Path
 
 from kfp import local
 from kfp.dsl import PipelineTask
@@ -9,23 +14,37 @@ from kfp.dsl import PipelineTask
 from fl_core.job import Job, parse_bundle
 from fl_core.runner import open_run
 from fl_core.stage import ended_before
-from pipelines.unrolled import ROUNDS_MAX, TRAININGS_MAX, build
+from pipelines.unrolled import TRAININGS_MAX, build
+from pipelines.warm import warm_stages
 
 
 def main(folder: str) -> None:
     """Runs pipeline after pipeline until the job is finished; the first failure ends it."""
-    told = json.loads(sys.stdin.read())
+    told = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     job, run = parse_bundle(told["bundle"]), told["run"]
     local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=folder)
-    rounds_a_run = max(1, min(ROUNDS_MAX, TRAININGS_MAX // len(job.workers)))
+    rounds_a_run = max(1, min(told["rounds_a_run"], TRAININGS_MAX // len(job.workers)))
+    with tempfile.TemporaryDirectory(prefix="fl-") as scratch, warm_stages(Path(scratch)) as launcher:
+        sys.executable = launcher  # by this path the runner starts its tasks
+        _run_pipelines(job, {"run": run, "store": told["store"]}, rounds_a_run)
+
+
+def _run_pipelines(job: Job, at: dict[str, str], rounds_a_run: int) -> None:
     first = 1
     while first <= job.rounds:
         rounds = min(rounds_a_run, job.rounds - first + 1)
-        build(job, first_round=first, rounds=rounds, policy=_no_policy)(run=run)
+        build(job, first_round=first, rounds=rounds, policy=_no_policy)(**at)
         first += rounds
-        if first <= job.rounds and ended_before(open_run(run), first):
-            build(job, first_round=job.rounds + 1, rounds=0, policy=_no_policy)(run=run)
+        if first <= job.rounds and ended_before(open_run(at["run"]), first):
+            build(job, first_round=job.rounds + 1, rounds=0, policy=_no_policy)(**at)
             return
+
+
+def _end_with_parent() -> None:
+    """Ends this process and the stage it waits for when whoever started it is gone."""
+    sys.stdin.read()
+    os.killpg(0, signal.SIGKILL)
 
 
 def _no_policy(task: PipelineTask, job: Job, worker: str) -> None:
