@@ -79,6 +79,9 @@ def draw(run: Run, people: Population, round: int, memory: Weights) -> list[str]
     for client in chosen:
         if client not in people.clients:
             raise InputError(f"The selection '{run.job.selection.name}' drew '{client}', whom the federation does not have.")
+    least = max(exchange.least for exchange in run.strategy.exchanges)
+    if 0 < len(chosen) < least:
+        raise InputError(f"Round {round} draws {len(chosen)} clients, but the strategy '{run.job.strategy.name}' needs {least} a round; draw more.")
     return sorted(chosen)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from fl_core.errors import QuorumError
+from fl_core.errors import InputError, QuorumError
 from fl_core.strategies.krum import krum
 from fl_core.strategies.multi_krum import multi_krum
 from tests.fl_core.harness import numbers, person, play, small_run, three
@@ -22,6 +22,12 @@ def test_a_round_with_too_few_clients_is_below_its_quorum() -> None:
     run = small_run(krum(byzantine=1), PEOPLE, three(0, 0, 0))
     with pytest.raises(QuorumError, match=r"Round 1 has 4 of 5 clients, below the quorum of 5; missing are b \(worker-0\): ill"):
         play(run, PEOPLE, leave_out={"b": "ill"})
+
+
+def test_a_draw_of_too_few_clients_is_refused_before_anybody_trains() -> None:
+    run = small_run(krum(byzantine=1), PEOPLE[:4], three(0, 0, 0))
+    with pytest.raises(InputError, match=r"Round 1 draws 4 clients, but the strategy '.*' needs 5 a round; draw more."):
+        play(run, PEOPLE)
 
 
 def test_keeping_attackers_is_refused() -> None:
