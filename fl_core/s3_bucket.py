@@ -314,12 +314,12 @@ def _sentence(error: Exception, verb: str, what: str, bucket: str, endpoint: str
 def _reason(error: Exception, settings: Settings) -> str:
     if isinstance(error, S3Error):
         return f"it answers {error.code}"
-    if isinstance(error, ConnectTimeoutError):
-        return f"no connection within {settings.limits.connect_seconds:g} s"
-    if isinstance(error, ReadTimeoutError):
-        return f"no answer within {settings.limits.silence_seconds:g} s"
     if isinstance(error, NameResolutionError):
         return "its name does not resolve"
     if isinstance(error, NewConnectionError):
         return "it accepts no connection"
+    if isinstance(error, ConnectTimeoutError):
+        return f"no connection within {settings.limits.connect_seconds:g} s"
+    if isinstance(error, ReadTimeoutError):
+        return f"no answer within {settings.limits.silence_seconds:g} s"
     return f"the connection broke ({error})" if isinstance(error, HTTPError) else str(error)

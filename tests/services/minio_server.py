@@ -10,12 +10,13 @@ import signal
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from minio import Minio, MinioAdmin
 from minio.credentials import StaticProvider
+from minio.error import MinioException
+from urllib3 import PoolManager, Timeout
+from urllib3.exceptions import HTTPError
 
 from fl_core.s3 import S3Store
 from fl_core.s3_settings import Limits, Settings
@@ -59,7 +60,7 @@ def free_port() -> int:
 
 
 class MinioServer:
-    """A server process that can be killed and started again on its folder. It dies with the tests."""
+    """A server process that can be killed and started again on its folder. It dies with the thread that started it, so start it in the main one."""
 
     def __init__(self, folder: Path, certificates: Path | None = None) -> None:
         self._program, self._folder, self._certificates = minio_binary(), folder, certificates
@@ -89,14 +90,12 @@ class MinioServer:
             time.sleep(0.05)
 
     def _is_ready(self) -> bool:
-        if self._certificates:
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        """Whether it answers a signed request; its health page says so too early, and then a client is told to come back in a minute."""
         try:
-            with urllib.request.urlopen(f"{self.endpoint}/minio/health/ready", timeout=5) as answer:
-                return answer.status == 200
-        except (urllib.error.URLError, OSError):
+            self.client().list_buckets()
+        except (MinioException, HTTPError):
             return False
+        return True
 
     def kill(self) -> None:
         """Ends the server as `kill -9` does."""
@@ -112,7 +111,9 @@ class MinioServer:
         return Settings(endpoint or self.endpoint, "us-east-1", user or self.user, password or self.password, limits=limits or Limits())
 
     def client(self) -> Minio:
-        return Minio(f"127.0.0.1:{self.port}", self.user, self.password, secure=False, region="us-east-1")
+        trusted = {"ca_certs": str(self._certificates / "public.crt")} if self._certificates else {}
+        http = PoolManager(timeout=Timeout(5), retries=False, **trusted)
+        return Minio(f"127.0.0.1:{self.port}", self.user, self.password, secure=bool(self._certificates), region="us-east-1", http_client=http)
 
     def admin(self) -> MinioAdmin:
         return MinioAdmin(endpoint=f"127.0.0.1:{self.port}", credentials=StaticProvider(self.user, self.password), secure=False, region="us-east-1")
