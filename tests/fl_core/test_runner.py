@@ -165,6 +165,27 @@ def test_data_and_a_program_of_closures_stand_in_for_the_jobs(tmp_path: Path, po
     assert list(result.run.record(close_key(1))["clients"]) == ["here", "there"]
 
 
+def test_batch_statistics_take_part_in_the_mean(tmp_path: Path, pool: Pool) -> None:
+    sizes, values = {"here": 10, "there": 30}, {"here": 1.0, "there": 5.0}
+
+    def site(name: str) -> Examples:
+        return Examples(np.full((sizes[name], 1), values[name], np.float32), np.zeros((sizes[name], 1), np.float32))
+
+    def model() -> Any:
+        import paddle
+
+        return paddle.nn.BatchNorm1D(1, momentum=0.9)
+
+    def loss(net: Any, batch: Any) -> Any:
+        return ((net(batch[0]) - batch[1]) ** 2).mean()
+
+    data = FederatedData(list(sizes), list(sizes.values()), site, lambda: site("here"))
+    result = run(tiny_job("rounds=1", "strategy.batch_size=100"), data=data, program=Program(model, loss), out=tmp_path / "run", pool=pool)
+    # One batch a client: 0.9 * 0 + 0.1 * 1 and 0.9 * 0 + 0.1 * 5, weighed by 10 and 30 examples.
+    assert result.weights["_mean"] == pytest.approx([0.4])
+    assert result.weights["_variance"] == pytest.approx([0.9])
+
+
 def test_a_run_with_given_objects_cannot_be_resumed_from_its_folder(tmp_path: Path, pool: Pool) -> None:
     def stop_at_two(progress: Progress) -> None:
         if progress.round == 2:
