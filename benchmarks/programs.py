@@ -21,8 +21,8 @@ def functional(features: int, classes: int, hidden: Sequence[int]) -> Program:
     def loss(weights: Mapping[str, Any], batch: tuple[Any, Any]) -> Any:
         x, y = batch
         for name in names[:-1]:
-            x = F.relu(F.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"]))
-        return F.cross_entropy(F.linear(x, weights[f"{names[-1]}.weight"], weights[f"{names[-1]}.bias"]), y)
+            x = F.relu(x @ weights[f"{name}.weight"] + weights[f"{name}.bias"])
+        return F.cross_entropy(x @ weights[f"{names[-1]}.weight"] + weights[f"{names[-1]}.bias"], y)
 
     return Program(
         model=lambda: _model(features, classes, hidden), loss=lambda net, batch: F.cross_entropy(net(batch[0]), batch[1]), functional=loss

@@ -1,6 +1,7 @@
 """How fast a job trains beside plain Paddle loops over the same examples: one process by CPU time, two processes by the clock."""
 
 import os
+import statistics
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.harness import cpu_seconds, processes_below
+from benchmarks.harness import Measured, cpu_seconds, processes_below, ratio, spread
 from benchmarks.loop_process import LoopProcess
 from fl_core import run
 from fl_core.job import Job, parse_job
@@ -58,3 +59,15 @@ def round_seconds(job: Job, pool: Pool) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         run(job, out=Path(folder) / "run", pool=pool, on_round=lambda progress: ends.append(time.perf_counter()))
     return [after - before for before, after in zip(ends, ends[1:], strict=False)]
+
+
+def beside_plain_loop(job: Job, settings: Mapping[str, Any], examples: int) -> Measured:
+    """One process beside the ordinary loop, and beside the fastest."""
+    with Pool(1) as pool:
+        seconds = beside_loops(job, ["ordinary", "fastest"], pool)
+    pairs = [plain / engine for plain, engine in zip(seconds["ordinary"], seconds["engine"], strict=True)]
+    figures = {
+        "to_fastest_loop": ratio(seconds["fastest"], seconds["engine"]), "spread": spread(pairs),
+        "examples_per_cpu_second": round(examples / statistics.median(seconds["engine"])),
+    }  # fmt: skip
+    return Measured(settings, {"to_limit": ratio(seconds["ordinary"], seconds["engine"])}, figures)

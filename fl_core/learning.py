@@ -27,6 +27,7 @@ from fl_core.sentence import ended
 from fl_core.types import Correction, Examples, LocalWork, Trained, Weights
 
 EVALUATION_BATCH = 512
+BATCHES_AT_ONCE = 16
 REFUSED_OPTIMIZERS = {"Dpsgd": "it gives no differential privacy"}
 
 
@@ -153,7 +154,7 @@ class Learner:
         return (lambda batch: functional(tensors, batch)) if functional else lambda batch: loss(net, batch)
 
     def _batches(self, examples: Examples, work: LocalWork, random: np.random.Generator) -> Iterator[tuple[Any, Any]]:
-        """The batches of a fit: each epoch in an order of its own, gathered one at a time from the client's tensors."""
+        """The batches of a fit: each epoch in an order of its own, gathered some at a time from the client's tensors."""
         if self._program.batches is not None:
             for given in self._program.batches(examples, work, random):
                 yield paddle.to_tensor(given[0]), paddle.to_tensor(given[1])
@@ -162,9 +163,11 @@ class Learner:
         steps = work.steps if work.steps is not None else work.epochs * -(-len(examples) // work.batch_size)
         while steps > 0:
             rows = random.permutation(len(examples)) if work.shuffle else np.arange(len(examples))
-            for chosen in _slices(paddle.to_tensor(rows), work.batch_size)[:steps]:
-                yield x(chosen), y(chosen)
-                steps -= 1
+            for chosen in _slices(paddle.to_tensor(rows), work.batch_size * BATCHES_AT_ONCE):
+                for batch in zip(_slices(x(chosen), work.batch_size), _slices(y(chosen), work.batch_size), strict=True):
+                    if steps > 0:
+                        yield batch
+                        steps -= 1
 
     def _corrector(self, correction: Correction) -> Any:
         towards = {name: paddle.to_tensor(value) for name, value in correction.towards.items() if name in self._trainable}
@@ -282,8 +285,8 @@ def _rows(values: np.ndarray) -> Callable[[Any], Any]:
 
 def _slices(rows: Any, size: int) -> list[Any]:
     """Slices of `size` rows, the last of what is left."""
-    full, left = divmod(len(rows), size)
-    return list(paddle.split(rows, [size] * full + ([left] if left else [])))
+    full, left = divmod(rows.shape[0], size)
+    return list(paddle.split(rows, [size] * full + ([left] if left else []))) if full else [rows]
 
 
 def _optimizer_maker(program: Program, settings: Optimizer) -> Any:
