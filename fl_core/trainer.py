@@ -151,15 +151,24 @@ def _open_client(home: Home, household: Household, name: str, round: int, optimi
 def _means(learner: learning.Learner, weights: Weights, examples: Examples | None, prefix: str) -> dict[str, float]:
     if examples is None:
         return {}
-    found = learner.evaluate(weights, examples)
+    found = _measure(learner, weights, examples)
     return {f"{prefix}{name}": value / found.examples for name, value in found.sums.items()}
+
+
+def _measure(learner: learning.Learner, weights: Weights, examples: Examples) -> learning.Sums:
+    """The metrics of the weights; FederationError where one is NaN or Inf, which no record can hold."""
+    found = learner.evaluate(weights, examples)
+    for name, value in found.sums.items():
+        if not np.isfinite(value):
+            raise FederationError(f"The program's {name} is {value} on {found.examples} examples; the model diverged, or {name} is not defined there.")
+    return found
 
 
 def evaluate_test(home: Home, say: Say, round: int, worker: str, start: int, stop: int) -> Record:
     test = home.household(worker).test()
     if test is None:
         raise InputError("The data have no test set.")
-    found = home.learner.evaluate(home.run.state(round).weights, test.take(slice(start, stop)))
+    found = _measure(home.learner, home.run.state(round).weights, test.take(slice(start, stop)))
     for metric in home.job.stop_when:
         check_metric(metric, found.sums)
     return {"sums": dict(found.sums), "examples": found.examples}
@@ -172,7 +181,7 @@ def evaluate_held_out(home: Home, say: Say, round: int, worker: str, clients: li
         say(client)
         _, held_out = home.halves(household, client)
         assert held_out is not None
-        found = home.learner.evaluate(weights, held_out)
+        found = _measure(home.learner, weights, held_out)
         for metric in home.job.stop_when:
             check_metric(metric, found.sums)
         figures[client] = {"examples": found.examples, "metrics": {name: value / found.examples for name, value in found.sums.items()}}

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from contextlib import redirect_stdout
 
 from pipelines.progress import show, show_rounds
 
@@ -19,6 +20,6 @@ def main(arguments: argparse.Namespace) -> None:
     one = open_run(arguments.run)
     if one.find("summary.json") is not None:
         print(f"The run '{one.name}' is finished; nothing was changed.", file=sys.stderr)
-    with show_rounds(one.job.name, one.job.rounds) as on_round:
+    with redirect_stdout(sys.stderr), show_rounds(one.job.name, one.job.rounds) as on_round:
         result = resume(arguments.run, store=arguments.store, processes=arguments.processes, on_round=on_round)
     show(result, as_json=arguments.json)

@@ -1,6 +1,8 @@
 """`fl run JOB`: trains a job to its end in one process, or on the compiled pipeline."""
 
 import argparse
+import sys
+from contextlib import redirect_stdout
 
 from pipelines.progress import show, show_rounds
 
@@ -8,10 +10,10 @@ from pipelines.progress import show, show_rounds
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", metavar="JOB", help="the job file")
     parser.add_argument("--runner", choices=["process", "subprocess", "docker"], default="process", help="who calls the stages (default: process)")
-    parser.add_argument("--store", default="file://store", metavar="ROOT", help="where the federation meets: file://FOLDER or s3://BUCKET/PREFIX (default: %(default)s)")
+    parser.add_argument("--store", default="file://store", metavar="ROOT", help="file://FOLDER or s3://BUCKET/PREFIX (default: %(default)s)")
     parser.add_argument("--out", metavar="DIR", help="the run's folder, in place of one under ROOT/runs")
     parser.add_argument("--name", help="the run's name (default: the job's name and the time)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override a key of the job, such as strategy.local_epochs=5")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override a key, such as strategy.local_epochs=5")
     parser.add_argument("--processes", type=int, metavar="N", help="training processes (default: one a core)")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object and nothing else")
 
@@ -21,7 +23,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     job = load_job(arguments.job, arguments.overrides)
     place = {"store": arguments.store, "out": arguments.out, "name": arguments.name}
-    with show_rounds(job.name, job.rounds) as on_round:
+    with redirect_stdout(sys.stderr), show_rounds(job.name, job.rounds) as on_round:
         if arguments.runner == "process":
             from fl_core.runner import run
 

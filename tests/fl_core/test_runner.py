@@ -8,7 +8,7 @@ import pytest
 
 from fl_core import resume, run
 from fl_core.codec import digest_weights
-from fl_core.errors import InputError
+from fl_core.errors import FederationError, InputError
 from fl_core.pool import Pool
 from fl_core.program import Program
 from fl_core.run_folder import close_key, metrics_key
@@ -262,6 +262,25 @@ def test_measuring_around_training_does_not_change_the_bits(tmp_path: Path, pool
         for around in ("true", "false")
     ]
     assert digests[0] == digests[1]
+
+
+def test_a_metric_that_is_not_a_number_stops_the_run_in_one_sentence(tmp_path: Path, pool: Pool) -> None:
+    def model() -> Any:
+        import paddle
+
+        return paddle.nn.Linear(64, 10)
+
+    def loss(net: Any, batch: Any) -> Any:
+        import paddle
+
+        return paddle.nn.functional.cross_entropy(net(batch[0]), batch[1])
+
+    def metrics(net: Any, batch: Any) -> dict[str, float]:
+        return {"auc": 0.5 if len(batch[1]) < 10 else float("nan")}
+
+    with pytest.raises(FederationError) as caught:
+        run(tiny_job(), program=Program(model, loss, metrics=metrics), out=tmp_path / "run", pool=pool)
+    assert str(caught.value) == "The program's auc is nan on 359 examples; the model diverged, or auc is not defined there."
 
 
 def test_a_selection_that_fails_later_stops_the_run_in_one_sentence(tmp_path: Path, pool: Pool) -> None:

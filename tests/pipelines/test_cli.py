@@ -19,7 +19,8 @@ from tests.jobs import DIGITS, tiny_job
 
 HEAVY = {"pydantic", "numpy", "kfp", "kubernetes", "yaml", "paddle", "sklearn", "rich"}
 FL = [sys.executable, "-c", "import sys; from pipelines.cli import main; sys.exit(main())"]
-KEYS = set("name runner rounds digest metrics examples seconds rounds_per_second failures resumed_from privacy reproducible numerics".split())
+CORE = {"name", "runner", "rounds", "digest", "metrics", "examples", "seconds", "failures", "privacy", "reproducible", "numerics"}
+KEYS = CORE | {"rounds_per_second", "resumed_from"}
 
 
 @pytest.fixture
@@ -115,6 +116,15 @@ def test_json_is_one_object_on_stdout_and_nothing_else(job_file: Path, tmp_path:
     assert done.stdout.count("\n") == 1
     stored = json.loads((tmp_path / "run/summary.json").read_bytes())
     assert {key: summary[key] for key in KEYS} == {key: stored[key] for key in KEYS}
+
+
+@pytest.mark.usefixtures("warm")
+def test_what_the_users_code_prints_stays_out_of_the_result(job_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "chatty.py").write_text("print('hello')\nfrom fl_core.strategies.fed_avg import fed_avg as mine\n")
+    assert main(["run", str(job_file), "--out", str(tmp_path / "run"), "--set", "rounds=1", "--set", "strategy=chatty.py:mine", "--json"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["rounds"] == 1
+    assert "hello" in shown.err
 
 
 @pytest.mark.usefixtures("warm")
