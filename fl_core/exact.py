@@ -32,12 +32,23 @@ def why_not_summable(move: Weights, weight: float) -> str | None:
     if not 0 <= weight < np.inf:
         return f"its weight is {weight}"
     for name, value in move.items():
-        largest = float(np.max(np.abs(value), initial=0.0))
+        if _is_surely_below(value, LIMIT / max(weight, 1.0)):
+            continue
+        largest = max(float(np.max(value, initial=0)), -float(np.min(value, initial=0)))
         if not np.isfinite(largest):
             return f"'{name}' holds NaN or Inf"
         if not largest * max(weight, 1.0) < LIMIT:
             return f"'{name}' moved by {largest:.3g}, more than the sums hold"
     return None
+
+
+def _is_surely_below(value: np.ndarray, bound: float) -> bool:
+    """Whether the length of the whole vector is below half the bound, and so each element; one pass without a copy. False for NaN and Inf."""
+    if np.asarray(value).dtype.kind != "f":
+        return False
+    flat = np.ravel(value)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.dot(flat, flat) < (bound / 2) ** 2)
 
 
 def empty_totals(like: Weights) -> dict[str, np.ndarray]:

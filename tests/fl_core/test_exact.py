@@ -49,6 +49,9 @@ def test_the_error_of_a_mean_is_at_most_half_a_unit() -> None:
         (1.0, np.nan, "its weight is nan"),
         (1.0, -1.0, "its weight is -1.0"),
         (2.0**20, 1.0, None),
+        (-(2.0**21), 1.0, "'w' moved by 2.1e+06, more than the sums hold"),
+        (-np.inf, 1.0, "'w' holds NaN or Inf"),
+        (1e30, 1.0, "'w' moved by 1e+30, more than the sums hold"),
     ],
 )
 def test_what_cannot_be_summed_is_refused(value: float, weight: float, reason: str | None) -> None:
