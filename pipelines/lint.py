@@ -177,7 +177,7 @@ def status_is_small(pipeline: Pipeline) -> Iterator[str]:
     if size > STATUS_BYTES_MAX:
         yield (
             f"The run's status would have about {size} bytes, and a workflow's holds at most {STATUS_BYTES_MAX}; make fewer tasks, "
-            "for example by fewer rounds a run."
+            "with fewer rounds or workers a run."
         )
 
 

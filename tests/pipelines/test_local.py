@@ -130,7 +130,7 @@ def test_what_a_stage_refuses_is_what_the_runner_raises(tmp_path: Path, nursery:
 
 
 def test_wrong_input_is_told_and_leaves_nothing(tmp_path: Path, nursery: str, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(InputError, match="optimizer.name is 'SDG'"):
+    with pytest.raises(InputError, match=r"optimizer\.name is 'SDG'"):
         run_local(small_job(SOFTMAX, "optimizer.name=SDG"), out=tmp_path / "run", nursery=nursery)
     assert not list(tmp_path.iterdir())
     assert capfd.readouterr().out == ""
