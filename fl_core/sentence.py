@@ -30,6 +30,7 @@ _WAYS_OUT: Mapping[str, str] = {
     "less_than_equal": "it is at most {le}.",
     "less_than": "it is below {lt}.",
     "literal_error": "it is {expected}.",
+    "extra_forbidden": "nobody knows that key, so leave it out.",
 }
 
 

@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
 from fl_core.errors import InputError
+from fl_core.job import parse_job
 from fl_core.selections._devices import Devices
 from fl_core.selections.deadline_aware import deadline_aware
 from fl_core.selections.resource_aware import fill, resource_aware
 from fl_core.selections.uniform import uniform
 from tests.fl_core.draws import a_draw
+from tests.fl_core.harness import JOB
 
 SIZES = {f"client-{number:03d}": 100 for number in range(200)}
 DEVICES = Devices(examples_per_second=100, upload_seconds=0, spread=3)
@@ -31,8 +32,9 @@ def test_two_thirds_of_the_devices_lie_within_the_spread() -> None:
 
 
 def test_an_unknown_key_of_devices_is_refused() -> None:
-    with pytest.raises(ValidationError):
-        Devices(speed=3)  # type: ignore[call-arg]
+    job = parse_job(JOB, ["selection={name: deadline_aware, clients_per_round: 1, deadline_seconds: 5, devices: {sped: 2}}"])
+    with pytest.raises(InputError, match=r"selection.devices.sped is 2; nobody knows that key, so leave it out."):
+        job.build("selection", job.selection)
 
 
 def test_a_round_waits_for_its_slowest() -> None:
