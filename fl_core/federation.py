@@ -163,5 +163,5 @@ class _Indexed(list[str]):
         super().__init__(names)
         self._places = {name: i for i, name in enumerate(names)}
 
-    def index(self, name: str, *limits: Any) -> int:  # type: ignore[override]
+    def index(self, name: str, *limits: Any) -> int:
         return self._places[name]

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from fl_core.errors import InputError
 from fl_core.builder import build
+from fl_core.errors import InputError
 from fl_core.partitions.dirichlet import dirichlet
 from fl_core.types import CentralData, Examples
 
