@@ -22,6 +22,12 @@ def fixed_in(job: Job) -> Record:
     }
 
 
+def fixed_for_roles(job: Job) -> Record:
+    """What a pipeline of long roles is laid out by: workers and their settings, and the program that they run."""
+    fixed = fixed_in(job)
+    return {"workers": fixed["workers"], "settings": fixed["settings"], "program_sha256": job.program_sha256}
+
+
 def check_fixed(job: Job, fixed: str) -> None:
     """InputError where the job asks for what the compiled pipeline does not have; fewer rounds are fine. Nothing is fixed where `fixed` is empty."""
     if not fixed:
@@ -31,6 +37,10 @@ def check_fixed(job: Job, fixed: str) -> None:
         raise InputError(f"federation.workers is {', '.join(found['workers'])}; this pipeline was compiled for {', '.join(compiled['workers'])}: {WAY_OUT}")
     if found["settings"] != compiled["settings"]:
         raise InputError(f"federation.workers has other 'resources' or 'kubernetes' settings than this pipeline was compiled with: {WAY_OUT}")
+    if "program_sha256" in compiled:
+        if job.program_sha256 != compiled["program_sha256"]:
+            raise InputError(f"program is '{job.program.name}' with its code; the workers of this pipeline run only what it was compiled with: {WAY_OUT}")
+        return
     if found["rounds"] > compiled["rounds"]:
         raise InputError(f"rounds is {found['rounds']}; this pipeline was compiled for at most {compiled['rounds']}: lower it, or {WAY_OUT}")
     for key, value in compiled["evaluate"].items():

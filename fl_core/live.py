@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from fl_core import generator, report, scheduler, server, worker
 from fl_core.codec import Record, decode_record, encode_record, encode_state
-from fl_core.errors import FederationError, InputError, KeyMissing, PolicyError, QuorumError, SignatureError, StoreError
+from fl_core.errors import InputError, KeyMissing, PolicyError, QuorumError, SignatureError, StoreError
 from fl_core.federation import worker_section
 from fl_core.job import Job
 from fl_core.journal import elapsed_seconds, journal, staged
@@ -57,7 +57,7 @@ def serve(run: Run, *, start_seconds: float = START_SECONDS, on_round: OnRound |
     _say(run, "running")
     try:
         summary = _lead(run, start_seconds, on_round)
-    except FederationError as error:
+    except (InputError, PolicyError) as error:  # of anything else it may recover when it is started again, and the workers wait
         _say(run, "stopped", str(error))
         raise
     _say(run, "finished")
@@ -182,6 +182,8 @@ def work(
         raise StoreError(f"There is no run '{name}' in {store.uri} after {start_seconds:g} s; is `fl serve` running?")
     run = Run(name, read_job(store), store, private)
     _check_trust(run, job, trust_any_program, tell)
+    if not wait_until(lambda: _status(run)["status"] != "stopped", start_seconds):  # it is yet to be led again
+        _check_status(run)
     _join(run, worker_name, pool, tell)
     leases = Leases(store)
     seat = Seat(run, worker_name, pool, leases, worker.measures(run, worker_name), idle_seconds)
@@ -248,8 +250,12 @@ def _await_plan(seat: Seat, round: int) -> Record:
     return run.record(plan_key(round))
 
 
+def _status(run: Run) -> Record:
+    return decode_record(run.store.get(STATUS), STATUS) if run.store.exists(STATUS) else {"status": "running"}
+
+
 def _check_status(run: Run) -> None:
-    status = decode_record(run.store.get(STATUS), STATUS) if run.store.exists(STATUS) else {"status": "running"}
+    status = _status(run)
     if status["status"] == "stopped":
         raise PolicyError(f"The server stopped the run: {status['why']}")
 

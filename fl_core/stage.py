@@ -77,10 +77,11 @@ def place_of(store: str, run: str) -> Store:
 
 def open_run_at(store: str, run: str) -> Run:
     one = open_run(place_of(store, run).uri)
-    return Run(one.name, one.job, one.store, _private(one.store), root=open_store(store) if store else None)
+    return Run(one.name, one.job, one.store, private_of(one.store), root=open_store(store) if store else None)
 
 
-def _private(place: Store) -> Store:
+def private_of(place: Store) -> Store:
+    """Where this task's organisation keeps its keys and its clients' memory: FL_PRIVATE, or beside the run."""
     folder = os.environ.get(PRIVATE)
     return open_private(folder).at(place.uri.rstrip("/").rpartition("/")[2]) if folder else private_store(place)
 
@@ -102,7 +103,7 @@ def generate(
     place = place_of(store, run or f"{job.name[:OCCURRENCE_NAME_MAX]}-{occurrence}")
     if place.exists(MANIFEST):
         return _same_job(open_run(place.uri), job)
-    one = Run(place.uri.rstrip("/").rpartition("/")[2], job, place, _private(place), root=open_store(store) if store else None)
+    one = Run(place.uri.rstrip("/").rpartition("/")[2], job, place, private_of(place), root=open_store(store) if store else None)
     state, facts = generator.check(job, pool, root=registry_of(one))
     check_writable(place)
     with staged(one, "generate", 0):

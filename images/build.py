@@ -1,4 +1,4 @@
-"""Builds the images with `docker build`: `make images`. What the locks name is fetched by this machine's own pip, once, so that the builds need no package index.
+"""Builds the images with `docker build`: `make images`. What the locks name is fetched once by this machine's own pip, so that the builds need no index.
 
 The wheels are kept in ${XDG_CACHE_HOME:-~/.cache}/paddlefl/wheels. On another system or processor than the images' the builds fetch for themselves.
 """

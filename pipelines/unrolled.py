@@ -24,6 +24,7 @@ from pipelines.cluster import apply_policy
 from pipelines.lint import lint
 
 Policy = Callable[[dsl.PipelineTask, Job, str], None]
+Lay = Callable[..., Any]
 
 ROUNDS_MAX = 10
 TRAININGS_MAX = 100
@@ -31,34 +32,39 @@ BUNDLE_BYTES_MAX = 100_000
 NAME_CHARACTERS_MAX = 128
 
 
-def compile_job(job: Job, path: str | Path, *, store: str = "") -> None:
-    """Writes the pipeline of a whole job as YAML; InputError where it does not fit the layout. `store` is the parameter's default."""
-    text = compile_text(job, store=store)
+def compile_job(job: Job, path: str | Path, *, store: str = "", lay: Lay | None = None) -> None:
+    """Writes the pipeline of a whole job as YAML; InputError where it does not fit the layout. `store` is the parameter's default, `lay` another layout."""
+    text = compile_text(job, store=store, lay=lay)
     try:
         Path(path).write_text(text)
     except OSError as error:
         raise InputError(f"'{path}' cannot be written: {error.strerror}.") from error
 
 
-def compile_text(job: Job, *, store: str = "") -> str:
+def compile_text(job: Job, *, store: str = "", lay: Lay | None = None) -> str:
     """The pipeline of a whole job as YAML: one document, and a second one with what only Kubernetes reads. InputError where a backend would choke on it."""
     with tempfile.TemporaryDirectory(prefix="fl-") as folder:
         path = Path(folder) / "pipeline.yaml"
-        compiler.Compiler().compile(build(job, store=store), str(path))
+        compiler.Compiler().compile((lay or build)(job, store=store), str(path))
         for sentence in lint(path):
             raise InputError(sentence)
         return path.read_text()
 
 
+def fits(job: Job, rounds: int) -> bool:
+    """Whether so many rounds of the job are few enough tasks for one run of a pipeline."""
+    return rounds <= ROUNDS_MAX and rounds * len(job.workers) <= TRAININGS_MAX
+
+
 def check_size(job: Job, rounds: int) -> None:
     """InputError where so many rounds of the job are too many tasks for one run of a pipeline."""
     count = len(job.workers)
-    if rounds > ROUNDS_MAX or rounds * count > TRAININGS_MAX:
+    if not fits(job, rounds):
         fit = min(ROUNDS_MAX, TRAININGS_MAX // count)
         way_out = f"set rounds to {fit} or fewer" if fit else f"let at most {TRAININGS_MAX} workers share the clients"
         raise InputError(
             f"rounds is {rounds} with {count} workers; a pipeline of the layout 'unrolled' has at most {ROUNDS_MAX} rounds "
-            f"and {TRAININGS_MAX} trainings (rounds x workers): {way_out}, or train with `fl run --runner subprocess`, which goes on run after run."
+            f"and {TRAININGS_MAX} trainings (rounds x workers): {way_out}, or compile it to the layout 'live', one long task per role."
         )
 
 
@@ -69,14 +75,14 @@ def build(job: Job, *, first_round: int = 1, rounds: int | None = None, store: s
     """
     last_round = job.rounds if rounds is None else first_round + rounds - 1
     check_size(job, last_round - first_round + 1)
-    the_job, bundle, fixed = job, _one_line(job), fixed_in(job)
+    the_job, bundle, fixed = job, one_line(job), fixed_in(job)
 
     def named(task: dsl.PipelineTask, name: str, worker: str = "") -> dsl.PipelineTask:
         task.set_display_name(name).set_caching_options(False)
         policy(task, the_job, worker)
         return task
 
-    @dsl.pipeline(name=_pipeline_name(job.name), description=describe(job), display_name=job.name)  # type: ignore[untyped-decorator]
+    @dsl.pipeline(name=pipeline_name(job.name), description=describe(job), display_name=job.name)  # type: ignore[untyped-decorator]
     def federation(store: str = store, run: str = "", job: str = bundle, overrides: str = "", start_from: str = "", seed: str = "") -> None:
         begun = generate_job(
             store=store,
@@ -104,7 +110,7 @@ def describe(job: Job) -> str:
     )
 
 
-def _one_line(job: Job) -> str:
+def one_line(job: Job) -> str:
     bundle = job.bundle()
     size = len(json.dumps(bundle))
     if size > BUNDLE_BYTES_MAX:
@@ -112,7 +118,7 @@ def _one_line(job: Job) -> str:
     return bundle
 
 
-def _pipeline_name(name: str) -> str:
+def pipeline_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:NAME_CHARACTERS_MAX]
 
 

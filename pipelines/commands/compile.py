@@ -1,6 +1,7 @@
 """`fl compile JOB -o FILE`: compiles a job to a pipeline for Kubeflow."""
 
 import argparse
+import sys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -12,7 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     from fl_core.job import load_job
-    from pipelines.unrolled import compile_job
+    from pipelines.layouts import compile_job
 
-    compile_job(load_job(arguments.job, arguments.overrides), arguments.output)
+    choice = compile_job(load_job(arguments.job, arguments.overrides), arguments.output, layout=arguments.layout)
+    print(choice.why, file=sys.stderr)
     print(arguments.output)
