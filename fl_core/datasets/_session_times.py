@@ -1,0 +1,22 @@
+"""Points in time as people write them, as seconds."""
+
+from datetime import UTC, datetime
+
+
+def seconds_of(cell: str) -> float | None:
+    """Seconds since 1970, None where the cell is no time: a number (milli- and microseconds are told by their size) or an ISO date; UTC unless it says."""
+    try:
+        number = float(cell)
+    except ValueError:
+        return _seconds_of_date(cell)
+    if number != number or abs(number) == float("inf"):
+        return None
+    return number / 1e6 if number > 1e14 else number / 1e3 if number > 1e11 else number
+
+
+def _seconds_of_date(cell: str) -> float | None:
+    try:
+        when = datetime.fromisoformat(cell.strip().removesuffix(" UTC").replace("/", "-"))
+    except ValueError:
+        return None
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,86 @@
+"""Sessions of people who look at one item after the other, from a log of events or from a file of one session a line, to tell the next item."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from fl_core.datasets._options import TestShare
+from fl_core.datasets._session_files import Layout, Log, read_log
+from fl_core.datasets._sessions import LONGEST, Sessions, examples_of, last_share
+from fl_core.errors import InputError
+from fl_core.types import CentralData
+
+SECONDS_A_DAY = 86_400
+Column = str | int | None
+
+
+def sessions(
+    path: Path,
+    layout: Layout = "auto",
+    session: Column = None,
+    item: Column = None,
+    time: Column = None,
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None,
+    test_path: Path | None = None,
+    test_share: TestShare = 0.2,
+    test_days: Annotated[float, Field(gt=0)] | None = None,
+    min_item_count: Annotated[int, Field(ge=1)] = 1,
+    longest: Annotated[int, Field(ge=1, le=10_000)] = LONGEST,
+) -> CentralData:
+    """x (N, steps) int32, items from 1 (the most common first) on and 0 behind the end, y (N, steps) the item after each; column `length`.
+
+    The test half are the sessions of a second file, those that ended in the last days, or the last share of them (in the order of their ends, or of
+    the file where it has no times). Of both halves sessions with one item are dropped; of the test half, as is usual for Gru4Rec, first the items
+    that the training half does not have.
+    """
+    wanted = {kind: None if name is None else str(name) for kind, name in {"session": session, "item": item, "time": time}.items()}
+    codes: dict[str, int] = {}
+    log = _of_two_and_more(read_log(path, layout, wanted, delimiter, codes))
+    if test_path:
+        train, test = log.sessions, read_log(test_path, layout, wanted, delimiter, codes).sessions
+    else:
+        is_test = _is_test(log, test_share, test_days, path)
+        train, test = log.sessions.take(~is_test), log.sessions.take(is_test)
+    counts = np.bincount(train.items, minlength=len(codes))
+    train = train.keep(counts[train.items] >= min_item_count)
+    if not len(train):
+        raise InputError(f"'{path}' leaves no session of two items and more to train on; look at data.layout, or take a smaller test half or min_item_count.")
+    numbers = _numbers(train, codes)
+    train, test = _numbered(train, numbers), _numbered(test, numbers)
+    if not len(test) and (test_path or test_days or test_share):
+        raise InputError(f"No test session of '{test_path or path}' has two items of the training half; take a larger test half, or set data.test_share to 0.")
+    return CentralData(examples_of(train, longest), examples_of(test, longest) if len(test) else None, {"length": _row_lengths(train, longest)})
+
+
+def _of_two_and_more(log: Log) -> Log:
+    kept = log.sessions.lengths >= 2
+    return Log(log.sessions.take(kept), None if log.ends is None else log.ends[kept])
+
+
+def _is_test(log: Log, share: float, days: float | None, path: Path) -> np.ndarray:
+    if days is None:
+        return last_share(len(log.sessions), share)
+    if log.ends is None:
+        raise InputError(f"data.test_days is {days:g}, but '{path}' has no times; set data.test_share instead.")
+    return np.asarray(log.ends > log.ends.max(initial=0) - days * SECONDS_A_DAY)
+
+
+def _numbers(train: Sessions, codes: dict[str, int]) -> np.ndarray:
+    """Each code's number from 1 on, the most common first and equals by name, 0 where the training half does not have it."""
+    counts = np.bincount(train.items, minlength=len(codes))
+    by_name = np.array(list(codes)).argsort(kind="stable")
+    order = by_name[np.argsort(-counts[by_name], kind="stable")]
+    numbers = np.zeros(len(codes), np.int64)
+    numbers[order] = np.arange(1, len(codes) + 1)
+    return np.where(counts > 0, numbers, 0)
+
+
+def _numbered(sessions: Sessions, numbers: np.ndarray) -> Sessions:
+    found = numbers[sessions.items]
+    return Sessions(found, sessions.lengths).keep(found > 0)
+
+
+def _row_lengths(train: Sessions, longest: int) -> np.ndarray:
+    return np.repeat(train.lengths, -(-(train.lengths - 1) // longest))
