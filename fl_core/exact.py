@@ -47,8 +47,7 @@ def _is_surely_below(value: np.ndarray, bound: float) -> bool:
     if np.asarray(value).dtype.kind != "f":
         return False
     flat = np.ravel(value)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.dot(flat, flat) < (bound / 2) ** 2)
+    return bool(np.dot(flat, flat) < (bound / 2) ** 2)
 
 
 def empty_totals(like: Weights) -> dict[str, np.ndarray]:

@@ -1,4 +1,5 @@
 import numpy as np
+from sklearn.datasets import load_digits
 
 from fl_core.datasets.digits import digits
 
@@ -22,3 +23,10 @@ def test_no_test_share_means_no_test_half() -> None:
     data = digits(test_share=0)
     assert data.test is None
     assert len(data.train) == 1797
+
+
+def test_digits_are_those_of_scikit_learn() -> None:
+    x, y = load_digits(return_X_y=True)
+    train = digits(test_share=0).train
+    assert np.array_equal(np.unique(train.x, axis=0), np.unique((x / 16).astype(np.float32), axis=0))
+    assert sorted(train.y.tolist()) == sorted(y.tolist())
