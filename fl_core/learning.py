@@ -42,7 +42,7 @@ def known_optimizers() -> list[str]:
 
 @dataclass(frozen=True)
 class Sums:
-    """Metrics of some examples as sums, so that parts add up: name -> sum of (batch mean * batch size), and the number of examples."""
+    """Metrics of some examples as sums, so that parts add up: name -> sum of (batch mean * batch's cases), and the number of cases."""
 
     sums: Mapping[str, float]
     examples: int
@@ -108,7 +108,7 @@ class Learner:
         with paddle.utils.unique_name.guard():
             for batch in self._batches(examples, work, np.random.Generator(np.random.PCG64(seed))):
                 losses.append(step(batch))
-                seen += batch[0].shape[0]
+                seen += self._program.cases(batch[1])
         if not losses:
             raise InputError("The program's batches yielded nothing to train on.")
         if self._has_buffers:
@@ -191,12 +191,15 @@ class Learner:
         self._net.eval()
         measure = self._program.metrics or (lambda net, batch: {"loss": self._program.loss(net, batch)})
         sums: dict[str, float] = {}
+        cases = 0
         with paddle.no_grad():
             for start in range(0, len(examples), EVALUATION_BATCH):
                 part = examples.take(slice(start, start + EVALUATION_BATCH))
+                count = self._program.cases(part.y)
+                cases += count
                 for name, value in measure(self._net, (paddle.to_tensor(part.x), paddle.to_tensor(part.y))).items():
-                    sums[name] = sums.get(name, 0.0) + float(value) * len(part)
-        return Sums(sums, len(examples))
+                    sums[name] = sums.get(name, 0.0) + float(value) * count
+        return Sums(sums, cases)
 
     def loss(self, weights: Weights, examples: Examples) -> float:
         """The program's mean loss over the examples, in batches of fixed size and order, without training."""
@@ -206,14 +209,16 @@ class Learner:
         total, seen = 0.0, 0
         with paddle.no_grad():
             for x, y in self._batches(examples, work, np.random.Generator(np.random.PCG64(0))):
-                total += float(self._program.loss(self._net, (x, y))) * len(x)
-                seen += len(x)
+                count = self._program.cases(y)
+                total += float(self._program.loss(self._net, (x, y))) * count
+                seen += count
         return total / seen
 
     def rehearse(self, examples: Examples) -> list[str] | None:
         """Tries loss and metrics on a few examples; gives the names of what is measured, None where the program makes its own batches and only
         training can tell. InputError where the program does not fit the data."""
         if self._program.batches is not None:
+            next(self._batches(examples, LocalWork(), np.random.Generator(np.random.PCG64(0))))
             return None
         first = examples.take(slice(0, 2))
         x, y = paddle.to_tensor(first.x), paddle.to_tensor(first.y)

@@ -28,9 +28,10 @@ class Program:
     model      () -> paddle.nn.Layer                          built once a process; buffers such as batch-norm statistics take part
     loss       (net, (x, y)) -> scalar tensor                 the mean over the batch
     optimizer  (parameters) -> paddle.optimizer.Optimizer     used where the job names none
-    metrics    (net, (x, y)) -> {name: scalar}                means over the batch; evaluation weighs batches by their examples
+    metrics    (net, (x, y)) -> {name: scalar}                means over the batch; evaluation weighs batches by their cases
     better     {name: "higher" | "lower"}                     for metrics whose name does not tell
     batches    (examples, work, random) -> iterator of (x, y) where the usual shuffled slices will not do (sessions, pairs)
+    cases      (y) -> int                                     how many cases a batch's loss and metrics are means over, where that is not its rows
     functional ({name: tensor}, (x, y)) -> scalar tensor      the same loss as a function of the trainable weights, by the names of the model's state_dict;
                                                               faster for small models, because no layer is called
     """
@@ -41,6 +42,7 @@ class Program:
     metrics: Callable[[Any, Batch], Mapping[str, Any]] | None = None
     better: Mapping[str, Direction] = field(default_factory=dict)
     batches: Callable[[Examples, Any, np.random.Generator], Iterator[tuple[np.ndarray, np.ndarray]]] | None = None
+    cases: Callable[[Any], int] = len
     functional: Callable[[Mapping[str, Any], Batch], Any] | None = None
 
     def direction(self, metric: str) -> Direction:
