@@ -204,7 +204,8 @@ def rollback(root: Store, name: str, *, because: str = "") -> tuple[int, int]:
         return _moved(pointer, pointer.before[-1], pointer.before[:-1], "rolled back", f"from version {left}", because)
 
     split(name)
-    return left, _move(root, name, PRODUCTION, change).version
+    version = _move(root, name, PRODUCTION, change).version
+    return left, version
 
 
 def _moved(pointer: Pointer | None, version: int, before: tuple[int, ...], how: str, why: str, because: str) -> Pointer:
