@@ -77,6 +77,9 @@ def killed_once(folder: str):
 
 def all_but(client: str):
     return lambda draw: [c for c in draw.clients if c != client]
+
+def only(client: str):
+    return lambda draw: [client]
 '''
 
 
