@@ -81,6 +81,11 @@ class Pool:
         if self._kept:
             self._kept.close()
 
+    def warm(self) -> None:
+        """Starts the nursery now, so that it imports while the caller does other things; does not wait for it."""
+        if not self._shared:
+            self._own()
+
     def about(self, context: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> None:
         """Says which run the following calls are about. `given` are Python objects (a strategy, data) that stand in for what the job names."""
         self._context = dict(context)
@@ -178,21 +183,23 @@ class Nursery:
     def __init__(self, environment: Mapping[str, str] | None = None, modules: Sequence[str] = ()) -> None:
         """`modules` are imported too, once for all training processes."""
         self._folder = tempfile.TemporaryDirectory(prefix="fl-")
-        self.address = str(Path(self._folder.name) / "nursery")
+        self._address = str(Path(self._folder.name) / "nursery")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "fl_core.trainer", self.address, *modules],
+            [sys.executable, "-m", "fl_core.trainer", self._address, *modules],
             stdin=subprocess.PIPE, stdout=sys.stderr.fileno() if _has_number(sys.stderr) else subprocess.DEVNULL,
             env=training_environment(os.environ if environment is None else environment),
         )  # fmt: skip
-        self._wait_for_socket()
 
-    def _wait_for_socket(self) -> None:
+    @property
+    def address(self) -> str:
+        """The socket, as soon as it is there."""
         end = time.monotonic() + START_SECONDS
-        while not os.path.exists(self.address):
+        while not os.path.exists(self._address):
             if self._process.poll() is not None or time.monotonic() > end:
                 self.close()
                 raise TrainingError("The training processes could not be started; `fl doctor` tells what is missing.")
             time.sleep(0.005)
+        return self._address
 
     def keep(self, data: bytes) -> str:
         """Keeps bytes for the training processes, readable by this user alone; gives their path."""
@@ -202,6 +209,9 @@ class Nursery:
         return str(path)
 
     def close(self) -> None:
+        if not os.path.exists(self._address):
+            # Nobody has used it yet, and it would hear of its end only once all is imported.
+            self._process.kill()
         if self._process.stdin:
             self._process.stdin.close()
         try:

@@ -3,8 +3,13 @@
 import argparse
 import sys
 from contextlib import redirect_stdout
+from typing import TYPE_CHECKING
 
 from pipelines.progress import show, show_rounds
+
+if TYPE_CHECKING:
+    from fl_core.pool import Pool
+    from fl_core.runner import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    from fl_core.pool import Pool
+
+    with Pool(arguments.processes) as pool:
+        if arguments.runner == "process":
+            # Paddle takes seconds to import; the job is read and checked meanwhile.
+            pool.warm()
+        result = _run(arguments, pool)
+    show(result, as_json=arguments.json)
+
+
+def _run(arguments: argparse.Namespace, pool: "Pool") -> "Result":
     from fl_core.job import load_job
 
     job = load_job(arguments.job, arguments.overrides)
@@ -27,9 +43,7 @@ def main(arguments: argparse.Namespace) -> None:
         if arguments.runner == "process":
             from fl_core.runner import run
 
-            result = run(job, **place, processes=arguments.processes, on_round=on_round)
-        else:
-            from pipelines.local import run_local
+            return run(job, **place, pool=pool, on_round=on_round)
+        from pipelines.local import run_local
 
-            result = run_local(job, **place, runner=arguments.runner, on_round=on_round)
-    show(result, as_json=arguments.json)
+        return run_local(job, **place, runner=arguments.runner, on_round=on_round)
