@@ -17,3 +17,9 @@ def pool() -> Iterator[Pool]:
     shared.close, close = lambda: None, shared.close  # type: ignore[method-assign]
     yield shared
     close()
+
+
+@pytest.fixture(scope="session")
+def nursery(pool: Pool) -> str:
+    """The address of the warm nursery, for pools of a test's own."""
+    return pool._own().address

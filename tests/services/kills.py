@@ -30,7 +30,7 @@ seed: 11
 """
 NEXT = {"select": "train", "train": "close", "close": "evaluate", "evaluate": "select"}
 TARGETS = ("random", "random", "close", "random", "evaluate", "write", "random", "select", "train", "pool")
-WAIT_SECONDS = 120.0
+WAIT_SECONDS = 600.0
 
 
 @dataclass
@@ -80,8 +80,10 @@ def kill_often(begin: Sequence[str], uri: str, store: Store, environment: Mappin
         target = TARGETS[number % len(TARGETS)]
         moved = len(events(store))
         _wait(lambda: len(events(store)) > moved or process.poll() is not None)  # noqa: B023
-        if process.poll() is not None:
+        if store.exists("summary.json"):
             break
+        if process.poll() is not None:
+            raise RuntimeError(f"the run ended by itself with exit code {process.returncode} before kill {number + 1}")
         if target == "pool":
             result.pool += _kill_a_trainer(process.pid)
             continue
@@ -94,7 +96,7 @@ def kill_often(begin: Sequence[str], uri: str, store: Store, environment: Mappin
         result.drafts += len(_drafts(folder)) if folder else 0
         _sweep(folder)
         process = fl(["resume", uri], environment)
-    process.wait(600)
+    process.wait(WAIT_SECONDS)
     return result
 
 
@@ -114,7 +116,7 @@ def _wait(ready: Callable[[], bool], pause: float = 0.01) -> None:
 
 
 def _drafts(folder: Path | None) -> list[Path]:
-    return [path for path in folder.rglob(".*.draft")] if folder and folder.exists() else []
+    return list(folder.rglob(".*.draft")) if folder and folder.exists() else []
 
 
 def _sweep(folder: Path | None) -> None:

@@ -1,0 +1,177 @@
+"""Server and workers that meet only in the store give the digest of one process; who is late, missing or untrusted is named."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from fl_core import generator, run
+from fl_core.errors import InputError, PolicyError, QuorumError, SignatureError, StoreError
+from fl_core.job import Job, parse_job
+from fl_core.lease import Leases, is_lease, lease_key
+from fl_core.leaving import what_leaves
+from fl_core.live import TRUSTED, serve, wait_until, work
+from fl_core.pool import Pool
+from fl_core.run_folder import Run, card_key
+from fl_core.runner import Result
+from fl_core.signing import make_key, new_key, public_key
+from fl_core.status import status_of
+from fl_core.store import PRIVATE, DictStore, FileStore
+from fl_core.verify import verify
+from tests.jobs import DIGITS, MISBEHAVING, misbehaving_job, tiny_job
+
+Start = Callable[..., Future]
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(8) as executor:
+        yield executor
+
+
+@pytest.fixture
+def start(threads: ThreadPoolExecutor, tmp_path: Path, nursery: str) -> Start:
+    """Starts a process of a worker, as a thread with a training process of its own."""
+
+    def begin(job: Job, worker: str, **options: object) -> Future:
+        def take_part() -> int:
+            with Pool(1, nursery) as pool:
+                return work("r", FileStore(tmp_path / "run"), FileStore(tmp_path / worker, PRIVATE), worker, pool, job=job, **{"start_seconds": 60, **options})
+
+        return threads.submit(take_part)
+
+    return begin
+
+
+def lead(job: Job, tmp_path: Path, seconds: float = 60) -> Result:
+    return serve(Run("r", job, FileStore(tmp_path / "run"), FileStore(tmp_path / "server", PRIVATE)), start_seconds=seconds)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, pool: Pool) -> str:
+    return run(tiny_job(), out=tmp_path_factory.mktemp("undisturbed") / "run", pool=pool).digest
+
+
+def test_a_federation_over_the_store_ends_in_the_digest_of_one_process(tmp_path: Path, start: Start, undisturbed: str) -> None:
+    job = tiny_job("federation.workers=3", "federation.parts=2")
+    workers = [start(job, f"worker-{i}") for i in (0, 1, 2, 2)]
+    result = lead(job, tmp_path)
+    assert [worker.result(60) for worker in workers] == [3, 3, 3, 3]
+    assert result.digest == undisturbed
+    assert result.summary["runner"] == "live"
+    assert verify(FileStore(tmp_path / "run")).found == []
+    assert [entry["standing"] for entry in status_of(result.run)["workers"]] == ["is done"] * 3
+
+
+def test_held_out_parts_are_measured_by_their_own_workers(tmp_path: Path, start: Start, pool: Pool) -> None:
+    job = tiny_job("data.held_out=0.25", "evaluate.on=both", "stop_when={accuracy: 0.5}", "rounds=9")
+    workers = [start(job, f"worker-{i}") for i in range(2)]
+    live = lead(job, tmp_path)
+    for worker in workers:
+        worker.result(60)
+    alone = run(job, out=tmp_path / "alone", pool=pool)
+    assert live.digest == alone.digest
+    assert live.metrics == alone.metrics
+    assert live.summary["rounds"] < 9
+
+
+def test_who_does_not_come_is_named(tmp_path: Path, start: Start) -> None:
+    job, store = tiny_job("federation.workers=3"), FileStore(tmp_path / "run")
+    generator.write_job(Run("r", job, store, FileStore(tmp_path / "server", PRIVATE)), keys="roster")
+    worker = start(job, "worker-1")
+    assert wait_until(lambda: store.exists(card_key("worker-1")), 60)
+    with pytest.raises(QuorumError, match=r"did not come together within 0.1 s: worker-0, worker-2 did not arrive"):
+        lead(job, tmp_path, seconds=0.1)
+    with pytest.raises(PolicyError, match=r"The server stopped the run: The federation did not come together"):
+        worker.result(60)
+
+
+def test_a_worker_past_the_deadline_is_left_out_and_the_others_go_on(tmp_path: Path, start: Start) -> None:
+    job = misbehaving_job(tmp_path, "hang", "retries=0", "deadline_seconds=4", "quorum=0.3", "rounds=2")
+    workers = [start(job, f"worker-{i}") for i in range(2)]
+    result = lead(job, tmp_path)
+    assert {(f["worker"], f["round"]) for f in result.summary["failures"]} == {("worker-0", 2)}
+    for worker in workers:
+        worker.result(120)
+
+
+def test_a_program_that_is_not_the_pinned_one_is_not_run(tmp_path: Path, start: Start) -> None:
+    own = parse_job(DIGITS, ["strategy=bad.py:misbehave"], code={"bad.py": MISBEHAVING})
+    worker = start(own, "worker-0")
+    with pytest.raises(QuorumError):
+        lead(tiny_job(), tmp_path, seconds=0.1)
+    with pytest.raises(SignatureError, match=r"The run's program has sha256 .*review it .* or say --trust-any-program"):
+        worker.result(60)
+
+
+def test_a_program_that_is_not_the_pinned_one_is_run_where_the_house_says_so(tmp_path: Path, start: Start) -> None:
+    own = parse_job(DIGITS, ["strategy=bad.py:misbehave", "rounds=1"], code={"bad.py": MISBEHAVING})
+    said: list[str] = []
+    workers = [start(own, f"worker-{i}", trust_any_program=True, tell=said.append) for i in range(2)]
+    assert lead(tiny_job("rounds=1"), tmp_path).summary["rounds"] == 1
+    for worker in workers:
+        worker.result(60)
+    assert sum("because --trust-any-program was said" in line for line in said) == 2
+    assert sum("enrolled 'worker-" in line for line in said) == 2
+
+
+def test_a_server_with_another_key_than_the_one_met_before_is_refused(tmp_path: Path, start: Start) -> None:
+    FileStore(tmp_path / "worker-0", PRIVATE).put(TRUSTED, public_key(new_key()).encode())
+    worker = start(tiny_job(), "worker-0")
+    with pytest.raises(QuorumError):
+        lead(tiny_job(), tmp_path, seconds=0.1)
+    with pytest.raises(SignatureError, match=r"which is not the one met before; somebody else leads it"):
+        worker.result(60)
+
+
+def test_a_worker_whose_key_is_not_the_one_in_the_roster_is_left_out(tmp_path: Path, start: Start) -> None:
+    true_key = make_key(FileStore(tmp_path / "worker-0", PRIVATE), "worker-0")
+    roster = f"federation.workers=[{{name: worker-0, public_key: '{true_key}'}}, {{name: worker-1, public_key: '{public_key(new_key())}'}}]"
+    job = tiny_job(roster, "quorum=0.1", "rounds=1")
+    workers = [start(job, f"worker-{i}") for i in range(2)]
+    with pytest.raises(SignatureError, match=r"'job/cards/worker-1.json' does not carry the signature of 'worker-1'"):
+        lead(job, tmp_path)
+    for worker in workers:
+        with pytest.raises((PolicyError, StoreError)):
+            worker.result(60)
+
+
+def test_a_finished_run_is_returned_as_it_is(tmp_path: Path, start: Start) -> None:
+    job = tiny_job("rounds=1")
+    workers = [start(job, f"worker-{i}") for i in range(2)]
+    first = lead(job, tmp_path)
+    for worker in workers:
+        worker.result(60)
+    assert lead(job, tmp_path).summary == first.summary
+    assert start(job, "worker-1").result(60) == 1
+
+
+def test_a_run_of_another_job_is_not_gone_on_with(tmp_path: Path) -> None:
+    with pytest.raises(QuorumError):
+        lead(tiny_job(), tmp_path, seconds=0.01)
+    with pytest.raises(InputError, match=r"holds a run of another job; give this run another name"):
+        lead(tiny_job("seed=6"), tmp_path, seconds=0.01)
+
+
+def test_a_worker_gives_up_where_no_run_appears(tmp_path: Path, start: Start) -> None:
+    with pytest.raises(StoreError, match=r"There is no run 'r' in .* after 0.1 s; is `fl serve` running\?"):
+        start(tiny_job(), "worker-0", start_seconds=0.1).result(30)
+
+
+def test_a_lease_is_held_by_one_until_it_expires() -> None:
+    store = DictStore({})
+    first, second = Leases(store, seconds=1000), Leases(store)
+    assert first.take("rounds/0001/train/a/000")
+    assert not second.take("rounds/0001/train/a/000")
+    store.delete(lease_key("rounds/0001/train/a/000", 1))
+    Leases(store, seconds=-1).take("rounds/0001/train/a/000")
+    assert second.take("rounds/0001/train/a/000")
+    assert [key for key in store.list("") if not is_lease(key)] == []
+
+
+def test_what_would_leave_the_house_is_listed_and_nothing_is_sent(pool: Pool) -> None:
+    found = what_leaves(tiny_job(), "worker-1", pool)
+    assert [entry["key"] for entry in found["leaves"]] == ["job/cards/worker-1.json", "rounds/<round>/train/worker-1/<part>.safetensors"]
+    assert found["leaves"][1]["bytes"] == 8 * 650
+    assert "examples" in found["stays"]
