@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from fl_core import generator
+from fl_core import generator, server
 from fl_core.codec import Record
 from fl_core.compiled import check_fixed
 from fl_core.errors import FederationError, InputError
@@ -102,7 +102,7 @@ def generate(
     check_fixed(job, fixed)
     place = place_of(store, run or f"{job.name[:OCCURRENCE_NAME_MAX]}-{occurrence}")
     if place.exists(MANIFEST):
-        return _same_job(open_run(place.uri), job)
+        return _gone_on_with(open_run(place.uri), job)
     one = Run(place.uri.rstrip("/").rpartition("/")[2], job, place, private_of(place), root=open_store(store) if store else None)
     state, facts = generator.check(job, pool, root=registry_of(one))
     check_writable(place)
@@ -119,9 +119,11 @@ def filled_in(bundle: str, overrides: str, start_from: str, seed: str) -> Job:
     return parse_bundle(bundle, lines)
 
 
-def _same_job(one: Run, job: Job) -> Run:
+def _gone_on_with(one: Run, job: Job) -> Run:
+    """A run that is there: who failed in the round that is still open is asked again."""
     if one.job.digest != job.digest:
         raise InputError(f"{one.store.uri} holds a run of another job; give this run another name.")
+    server.forget_failed_replies(one, one.last_round())
     return one
 
 

@@ -210,6 +210,18 @@ def test_a_refusal_ends_its_task_with_3_and_says_who_was_missing(hand: Hand, cap
     assert all(f"client-{i} (worker-1): its worker gave no reply" in told for i in (2, 3, 4))
 
 
+def test_a_run_that_is_submitted_again_asks_those_who_failed_again(hand: Hand) -> None:
+    job = small_job(SOFTMAX, "quorum=1.0", f"strategy={{name: 'made.py:fails_once', folder: '{hand.folder}'}}")
+    hand.generate(job)
+    hand.prepare()
+    with pytest.raises(SystemExit, match="3"):
+        hand.round(1)
+    hand.generate(job)
+    hand.prepare()
+    hand.round(1)
+    assert open_run(f"{hand.store}/runs/run").last_round() == 2
+
+
 def test_a_run_goes_on_with_its_own_job_only(hand: Hand, capsys: pytest.CaptureFixture[str]) -> None:
     hand.generate(small_job(SOFTMAX))
     with pytest.raises(SystemExit, match="2"):

@@ -43,8 +43,10 @@ seed: 5
 
 MADE = '''
 import os, signal
+from dataclasses import replace
 from pathlib import Path
 import numpy as np
+from fl_core.strategies.fed_avg import fed_avg
 from fl_core.types import CentralData, Examples
 
 def _halves(x, y):
@@ -77,6 +79,17 @@ def killed_once(folder: str):
 
 def all_but(client: str):
     return lambda draw: [c for c in draw.clients if c != client]
+
+def fails_once(folder: str):
+    """FedAvg, but a client fails the first time that anybody trains it."""
+    base = fed_avg()
+    def train(client, *more):
+        mark = Path(folder, "failed")
+        if client.name == "client-1" and not mark.exists():
+            mark.touch()
+            raise RuntimeError("no data today")
+        return base.exchanges[0].at_worker(client, *more)
+    return replace(base, exchanges=(replace(base.exchanges[0], at_worker=train),))
 
 def only(client: str):
     return lambda draw: [client]

@@ -1,6 +1,9 @@
 """The subprocess runner: the same bits as in one process, one executed task per stage, round and worker, and what happens when a stage fails."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -127,6 +130,14 @@ def test_what_a_stage_refuses_is_what_the_runner_raises(tmp_path: Path, nursery:
     with pytest.raises(QuorumError, match=r"Round 1 has 0 of 5 clients.*out of paper"):
         run_local(job, out=tmp_path / "run", nursery=nursery)
     assert not open_run(tmp_path / "run").store.exists("summary.json")
+
+
+def test_what_runs_the_pipelines_ends_with_whoever_started_it(tmp_path: Path) -> None:
+    told = {"bundle": small_job(SOFTMAX).bundle(), "run": f"file://{tmp_path}/run", "store": "", "rounds_a_run": 10}
+    words = [sys.executable, "-m", "pipelines.local_child", str(tmp_path / "artifacts")]
+    child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True)
+    child.communicate(json.dumps(told).encode() + b"\n", timeout=120)
+    assert child.returncode == -signal.SIGKILL
 
 
 def test_wrong_input_is_told_and_leaves_nothing(tmp_path: Path, nursery: str, capfd: pytest.CaptureFixture[str]) -> None:
