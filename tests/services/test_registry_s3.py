@@ -38,7 +38,7 @@ def race(uri: str, *publishers: tuple[str, int]) -> list[list[dict[str, Any]]]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-        )  # fmt: skip
+        )
         for name, count in publishers
     ]
     for one in started:
