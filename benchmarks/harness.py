@@ -40,11 +40,11 @@ class Goal:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A claim, the goals of its ratios (or figures), and the function that measures them; `quick` asks for fewer and smaller pairs."""
+    """A claim, the goals of its ratios (or figures), and the function that measures them: its first argument, `quick`, asks for fewer and smaller pairs."""
 
     claim: str
     goals: Mapping[str, Goal]
-    measure: Callable[[bool], Measured]
+    measure: Callable[..., Measured]
 
 
 def machine() -> dict[str, Any]:

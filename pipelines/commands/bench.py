@@ -11,8 +11,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="2nn, cnn, gru, lr, tasks, population, aggregate or start; all for all of them, with table and pictures")
+    parser.add_argument("name", metavar="NAME", help="2nn, cnn, gru, lr, tasks, population, aggregate, start, gru4rec; all: all, with table and pictures")
     parser.add_argument("--quick", action="store_true", help="fewer and smaller pairs")
+    parser.add_argument("--sessions", metavar="FILE", help="gru4rec: sessions of your own, an event log or one session a line")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object and nothing else")
 
 
@@ -27,5 +28,8 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.name == "all":
         print(import_module("benchmarks.everything").measure_all(arguments.quick))
         return
-    result = catalogue.measure(arguments.name, arguments.quick)
+    options = {"sessions": Path(arguments.sessions)} if arguments.sessions else {}
+    if options and arguments.name != "gru4rec":
+        raise InputError(f"--sessions is for gru4rec, not for '{arguments.name}'; leave it out.")
+    result = catalogue.measure(arguments.name, arguments.quick, **options)
     print(json.dumps(result) if arguments.json else catalogue.as_text(result))
