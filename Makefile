@@ -36,6 +36,10 @@ format: setup
 
 lock:
 	$(BIN)/uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o requirements.lock
+	$(BIN)/python images/lock.py $(BIN)/uv
+
+images: setup
+	$(BIN)/python images/build.py
 
 clean:
 	rm -rf .venv build dist *.egg-info store

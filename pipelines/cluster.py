@@ -8,12 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fl_core.errors import InputError, did_you_mean
 from fl_core.job import Job, WorkerSection
+from fl_core.stage import PRIVATE
 
 USER = 1000
 SCRATCH, SCRATCH_PATH, SCRATCH_SIZE = "scratch", "/tmp", "2Gi"
 BACKOFF, BACKOFF_FACTOR, BACKOFF_MAX = "10s", 2, "600s"
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-MORE_CREDENTIALS = ("AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_REGION")
+MORE_CREDENTIALS = ("AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_REGION", PRIVATE)
+STORE_SECRET = "paddlefl-store"  # of tasks that have no secret of their own, where the namespace has it
 
 Cpu = Annotated[str, Field(pattern=r"^([0-9]*[.])?[0-9]+m?$", coerce_numbers_to_str=True)]
 Memory = Annotated[str, Field(pattern=r"^[0-9]+(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?$")]
@@ -65,6 +67,8 @@ def apply_policy(task: dsl.PipelineTask, job: Job, worker: str = "") -> None:
     kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
     if job.retries:
         task.set_retry(job.retries, backoff_duration=BACKOFF, backoff_factor=BACKOFF_FACTOR, backoff_max_duration=BACKOFF_MAX)
+    if not any(section.name == worker and kubernetes_of(section).secret for section in job.workers):
+        kubernetes.use_secret_as_env(task, STORE_SECRET, {name: name for name in (*CREDENTIALS, *MORE_CREDENTIALS)}, optional=True)
     for section in job.workers:
         if section.name == worker:
             _apply_resources(task, resources_of(section))

@@ -8,6 +8,7 @@ import yaml
 from components import SERVER_IMAGE, WORKER_IMAGE
 from fl_core.errors import InputError
 from fl_core.job import parse_job
+from pipelines.cluster import CREDENTIALS, MORE_CREDENTIALS
 from pipelines.unrolled import compile_text
 from tests.pipelines.golden import HELD_OUT, JOBS
 
@@ -63,7 +64,15 @@ def test_one_workers_settings_reach_nobody_else(tasks: dict[str, dict[str, Any]]
         {"secretKey": "key", "envVar": "AWS_SECRET_ACCESS_KEY"},
     ]
     for name in SERVER_SIDE:
-        assert set(tasks[name]["cluster"]) == {"emptyDirMounts", "securityContext"}
+        assert set(tasks[name]["cluster"]) == {"emptyDirMounts", "securityContext", "secretAsEnv"}
+
+
+def test_a_task_without_a_secret_of_its_own_takes_the_namespaces_where_there_is_one(tasks: dict[str, dict[str, Any]]) -> None:
+    for name in SERVER_SIDE:
+        (secret,) = tasks[name]["cluster"]["secretAsEnv"]
+        assert (secret["secretName"], secret["optional"]) == ("paddlefl-store", True)
+        assert {pair["envVar"] for pair in secret["keyToEnv"]} == {*CREDENTIALS, *MORE_CREDENTIALS}
+    assert "FL_PRIVATE" in MORE_CREDENTIALS
 
 
 def test_the_server_side_runs_without_paddle_and_a_worker_in_its_own_image(tasks: dict[str, dict[str, Any]]) -> None:

@@ -1,9 +1,11 @@
 """Compiled pipelines to compare with. `python -m tests.pipelines.golden` writes them anew, and nothing else does."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 from fl_core.job import Job, parse_job
+from pipelines import live
 from pipelines.unrolled import compile_text
 
 FOLDER = Path(__file__).parent
@@ -44,6 +46,7 @@ seed: 7
 """
 
 JOBS: dict[str, Job] = {"hospitals": parse_job(HOSPITALS), "held_out": parse_job(HELD_OUT)}
+TEXTS = {**{name: partial(compile_text, job) for name, job in JOBS.items()}, "live": partial(compile_text, JOBS["hospitals"], lay=live.build)}
 
 
 def normalised(text: str) -> str:
@@ -53,7 +56,7 @@ def normalised(text: str) -> str:
 
 def write() -> list[Path]:
     """Writes every golden file anew; gives their paths."""
-    paths = [FOLDER / f"{name}.yaml" for name in JOBS]
-    for path, job in zip(paths, JOBS.values(), strict=True):
-        path.write_text(normalised(compile_text(job)))
+    paths = [FOLDER / f"{name}.yaml" for name in TEXTS]
+    for path, text in zip(paths, TEXTS.values(), strict=True):
+        path.write_text(normalised(text()))
     return paths
