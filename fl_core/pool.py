@@ -132,7 +132,7 @@ class _Trainer:
 
     def __init__(self, address: str) -> None:
         try:
-            self.connection: Connection = Client(address, family="AF_UNIX")  # type: ignore[assignment]
+            self.connection: Connection = Client(address, family="AF_UNIX")
             if not self.connection.poll(START_SECONDS):
                 raise EOFError
             self._pid = int(json.loads(self.connection.recv_bytes())["pid"])

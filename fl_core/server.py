@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import BaseModel, Field, ValidationError
 
 from fl_core import exact
 from fl_core.codec import Record, decode_tensors, digest_weights, encode_record, encode_state, encode_tensors, sha256
@@ -18,6 +19,22 @@ from fl_core.worker import tasks_of
 
 NO_REPLY = "its worker gave no reply"
 KEPT_STATES_BYTES = 1 << 30
+
+
+class ClientFigures(BaseModel):
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    metrics: dict[str, Annotated[float, Field(allow_inf_nan=False)]]
+
+
+class ReplyRecord(BaseModel):
+    """What a reply's record must hold; a worker may send anything."""
+
+    run: str
+    round: int
+    form: str
+    plan: str
+    clients: dict[str, ClientFigures]
+    failures: dict[str, str]
 
 
 def close(run: Run, round: int) -> Record | None:
@@ -100,8 +117,12 @@ def _why_refused(
     """A reason not to accept a reply as a whole, or None and its record."""
     try:
         tensors, reply = run.check_tensors(data, key)
+        ReplyRecord.model_validate(reply)
     except (InputError, SignatureError) as error:
         return f"its reply was refused: {error}", None
+    except ValidationError as error:
+        first = error.errors()[0]
+        return f"its reply was refused: '{'.'.join(map(str, first['loc']))}' is not what a reply holds", None
     if (reply["run"], reply["round"], reply["form"]) != (run.name, plan["round"], form) or reply["plan"] != run.digest(plan_key(plan["round"])):
         return "its reply is for another round", None
     if sorted([*reply["clients"], *reply["failures"]]) != sorted(asked):
@@ -280,7 +301,7 @@ def finish(run: Run, facts: Mapping[str, Any], publish: Callable[[Run, Record], 
     summary = {
         "name": run.job.name, "run": run.name, "rounds": last - 1, "digest": digest_weights(state.weights), "job_digest": run.job.digest,
         "metrics": table[-1]["metrics"], "examples": sum(row.get("examples", 0) for row in table), "failures": failures,
-        "privacy": {"protected": False}, "reproducible": True, "numerics": run.facts.get("numerics", {}), **facts,
+        "privacy": {"protected": False}, "reproducible": why_not_reproducible(run.job) or True, "numerics": run.facts.get("numerics", {}), **facts,
     }  # fmt: skip
     _put_anew(run, "model.safetensors", encode_tensors(state.weights, {"digest": summary["digest"], "name": run.job.name}))
     _put_anew(run, "metrics.jsonl", b"".join(encode_record(row) + b"\n" for row in table))
@@ -288,6 +309,11 @@ def finish(run: Run, facts: Mapping[str, Any], publish: Callable[[Run, Record], 
         summary["published"] = publish(run, summary)
     files = {key: run.digest(key) for key in ("model.safetensors", "metrics.jsonl")}
     return run.put("summary.json", {**summary, "files": files, "journal": tips(run)})
+
+
+def why_not_reproducible(job: Job) -> str | None:
+    """Why another run of the job may end in other bits; None where it may not."""
+    return "engine: batched (the bits depend on who is trained together)" if job.engine == "batched" else None
 
 
 def _put_anew(run: Run, key: str, data: bytes) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fl_core import resume, run, signing
-from fl_core.codec import decode_record, decode_state, decode_tensors, encode_record, encode_state, encode_tensors
+from fl_core.codec import decode_record, decode_state, decode_tensors, digest_weights, encode_record, encode_state, encode_tensors
 from fl_core.errors import SignatureError
 from fl_core.pool import Pool
 from fl_core.run_folder import MANIFEST, Run, close_key, plan_key, reply_key, state_key
@@ -158,8 +158,6 @@ def _forged(one: Run, signer: str, key: bytes) -> bytes:
     """A reply of worker-1 whose totals are a million times what they were."""
     tensors, record = decode_tensors(one.store.get(reply_key(1, "train", "worker-1", 0)), "reply")
     big = {name: value * 1000 for name, value in tensors.items()}
-    from fl_core.codec import digest_weights
-
     plain = {word: value for word, value in record.items() if word not in ("signature", "signer")}
     return encode_tensors(big, sign({**plain, "tensors": digest_weights(big)}, signer, key))
 
@@ -192,6 +190,20 @@ def test_a_workers_own_reply_of_another_round_is_refused(open_round: Run) -> Non
     stale = sign({**plain, "plan": "0" * 64}, "worker-1", signing.own_key(open_round.private, "worker-1"))
     _replace(open_round, encode_tensors(tensors, stale))
     assert _reasons(open_round)["worker-1"] == "its reply is for another round"
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"clients": 5}, "clients"), ({"failures": {"client-3": 7}}, "failures.client-3"), ({"round": "one"}, "round"),
+        ({"clients": {"client-3": {"weight": -1, "metrics": {}}}}, "clients.client-3.weight"), ({"clients": {"client-3": {}}}, "clients.client-3.weight"),
+    ],
+)  # fmt: skip
+def test_a_reply_that_is_signed_and_malformed_is_left_out(open_round: Run, change: dict, what: str) -> None:
+    tensors, record = decode_tensors(open_round.store.get(reply_key(1, "train", "worker-1", 0)), "reply")
+    plain = {word: value for word, value in record.items() if word not in ("signature", "signer")}
+    _replace(open_round, encode_tensors(tensors, sign({**plain, **change}, "worker-1", signing.own_key(open_round.private, "worker-1"))))
+    assert _reasons(open_round)["worker-1"] == f"its reply was refused: '{what}' is not what a reply holds"
 
 
 def test_without_the_check_of_signatures_a_forged_reply_would_be_accepted(open_round: Run, monkeypatch: pytest.MonkeyPatch) -> None:
