@@ -10,7 +10,8 @@ import pytest
 from fl_core import registry, runner
 from fl_core.codec import Record, decode_record, encode_record, encode_tensors, sha256
 from fl_core.errors import InputError, SignatureError, StoreError
-from fl_core.job import parse_job
+from fl_core.job import Job, parse_job
+from fl_core.policy import policies
 from fl_core.publication import registry_of
 from fl_core.run_folder import Run
 from fl_core.store import DictStore, FileStore, Store
@@ -313,3 +314,13 @@ def test_a_run_in_a_store_finds_the_registry_of_that_store(tmp_path: Path) -> No
     assert found.uri == store.uri
     assert registry_of(Run("a", small_job(), FileStore(tmp_path / "elsewhere"))) is None
     assert registry_of(Run("a", small_job(), FileStore(tmp_path / "elsewhere"), root=store)) is store
+
+
+def test_only_a_first_worker_that_needs_published_models_may_read_them() -> None:
+    def readable(job: Job, worker: str) -> bool:
+        statements = policies(job, "bucket", "prefix")[worker]["Statement"]
+        return any("arn:aws:s3:::bucket/prefix/models/*" in one["Resource"] for one in statements if "s3:GetObject" in one["Action"])
+
+    job = small_job("federation.workers=2", "start_from=models:small/production")
+    assert [readable(job, worker) for worker in ("worker-0", "worker-1", "server")] == [True, False, True]
+    assert not readable(small_job("federation.workers=2"), "worker-0")

@@ -10,8 +10,10 @@ from fl_core import registry
 from fl_core.errors import InputError
 from fl_core.job import load_job
 from fl_core.pool import NURSERY, Pool
+from fl_core.runner import run
 from fl_core.store import FileStore
 from pipelines.cli import main
+from pipelines.local import run_local
 from pipelines.schedule import simulate
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "schedule.yaml"
@@ -56,6 +58,16 @@ def test_a_model_is_published_and_published_then_refused_when_the_data_got_worse
     assert (told["version"], told["production"], [move["how"] for move in told["history"]]) == (1, 1, ["promoted", "promoted", "rolled back"])
     code, told, _ = fl(capsys, "models", "export", "scheduled/1", "--store", store, "--format", "paddle", "-o", str(tmp_path / "out"))
     assert (code, sorted(path.name for path in (tmp_path / "out").iterdir())) == (0, ["model.pdparams", "record.json"])
+
+
+def test_a_pipeline_publishes_what_one_process_publishes(pool: Pool, nursery: str, tmp_path: Path) -> None:
+    job = load_job(EXAMPLE, ["rounds=1"])
+    run(job, store=f"file://{tmp_path / 'process'}", name="one", pool=pool)
+    piped = run_local(job, store=f"file://{tmp_path / 'pipeline'}", out=tmp_path / "one", nursery=nursery)
+    first, second = (registry.read(FileStore(tmp_path / runner), "scheduled/production") for runner in ("process", "pipeline"))
+    same = ("run", "digest", "model_sha256", "bundle_sha256", "job_digest", "program_sha256", "data", "x", "rounds", "metrics", "gate", "version")
+    assert {key: first[key] for key in same} == {key: second[key] for key in same}
+    assert piped.summary["published"]["decision"] == "published"
 
 
 def test_an_occurrence_without_new_data_trains_nothing_and_publishes_nothing(pool: Pool, tmp_path: Path) -> None:
