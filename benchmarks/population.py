@@ -1,5 +1,6 @@
 """100 clients a round out of 1 thousand, 100 thousand and 1 million: what a round costs must not depend on how many are not drawn."""
 
+import itertools
 import os
 import statistics
 import tempfile
@@ -54,9 +55,7 @@ def _measure(clients: int, rounds: int) -> tuple[float, int]:
     with tempfile.TemporaryDirectory() as folder, Pool() as pool:
         run(job, out=Path(folder) / "run", pool=pool, on_round=lambda progress: ends.append(time.perf_counter()))
         peak = peak_bytes(processes_below(os.getpid()))
-    return statistics.median(after - before for before, after in zip(ends, ends[1:], strict=False)), peak
+    return statistics.median(after - before for before, after in itertools.pairwise(ends)), peak
 
 
-benchmark = Benchmark(
-    "Time and memory of a round do not grow with the population.", {"time_spread": Goal(most=1.2), "memory_spread": Goal(most=1.2)}, measure
-)
+benchmark = Benchmark("Time and memory of a round do not grow with the population.", {"time_spread": Goal(most=1.2), "memory_spread": Goal(most=1.2)}, measure)

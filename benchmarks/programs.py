@@ -1,5 +1,6 @@
 """Programs as a user writes them, which no benchmark's engine knows: plain layers, and the same with a functional form."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,14 +25,12 @@ def functional(features: int, classes: int, hidden: Sequence[int]) -> Program:
             x = F.relu(x @ weights[f"{name}.weight"] + weights[f"{name}.bias"])
         return F.cross_entropy(x @ weights[f"{names[-1]}.weight"] + weights[f"{names[-1]}.bias"], y)
 
-    return Program(
-        model=lambda: _model(features, classes, hidden), loss=lambda net, batch: F.cross_entropy(net(batch[0]), batch[1]), functional=loss
-    )
+    return Program(model=lambda: _model(features, classes, hidden), loss=lambda net, batch: F.cross_entropy(net(batch[0]), batch[1]), functional=loss)
 
 
 def _model(features: int, classes: int, hidden: Sequence[int]) -> paddle.nn.Layer:
     sizes = [features, *hidden, classes]
     parts: list[paddle.nn.Layer] = []
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in itertools.pairwise(sizes):
         parts += [paddle.nn.Linear(before, after), paddle.nn.ReLU()]
     return paddle.nn.Sequential(*parts[:-1])

@@ -36,7 +36,9 @@ def _first_round_seconds() -> float:
     with tempfile.TemporaryDirectory() as folder:
         done = Path(folder) / "run/rounds/0002/state.safetensors"
         start = time.perf_counter()
-        with subprocess.Popen([FL, "run", ROOT / "examples/digits.yaml", "--out", Path(folder) / "run", "--json"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(
+            [FL, "run", ROOT / "examples/digits.yaml", "--out", Path(folder) / "run", "--json"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
             while not done.exists():
                 if process.poll() is not None:
                     raise RuntimeError(f"fl run ended with exit code {process.returncode} before its first round.")

@@ -1,5 +1,6 @@
 """How fast a job trains beside plain Paddle loops over the same examples: one process by CPU time, two processes by the clock."""
 
+import itertools
 import os
 import statistics
 import tempfile
@@ -58,7 +59,7 @@ def round_seconds(job: Job, pool: Pool) -> list[float]:
     ends: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         run(job, out=Path(folder) / "run", pool=pool, on_round=lambda progress: ends.append(time.perf_counter()))
-    return [after - before for before, after in zip(ends, ends[1:], strict=False)]
+    return [after - before for before, after in itertools.pairwise(ends)]
 
 
 def beside_plain_loop(job: Job, settings: Mapping[str, Any], examples: int) -> Measured:
@@ -71,3 +72,17 @@ def beside_plain_loop(job: Job, settings: Mapping[str, Any], examples: int) -> M
         "examples_per_cpu_second": round(examples / statistics.median(seconds["engine"])),
     }  # fmt: skip
     return Measured(settings, {"to_limit": ratio(seconds["ordinary"], seconds["engine"])}, figures)
+
+
+def round_cpu_seconds(job: Job, pool: Pool) -> float:
+    """The median round's CPU seconds in all processes together, without the first two rounds."""
+    mine: list[int] = []
+    used: list[float] = []
+
+    def on_round(progress: Progress) -> None:
+        mine[:] = mine or processes_below(os.getpid())
+        used.append(cpu_seconds(mine))
+
+    with tempfile.TemporaryDirectory() as folder:
+        run(job, out=Path(folder) / "run", pool=pool, on_round=on_round)
+    return statistics.median(after - before for before, after in itertools.pairwise(used))

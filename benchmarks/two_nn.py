@@ -39,7 +39,15 @@ def measure(quick: bool) -> Measured:
         "two_processes": ratio(processes["one"], processes["two"]),
     }
     figures["round_seconds_one_process"], figures["round_seconds_two_processes"] = (round(_middle(processes[p]), 4) for p in ("one", "two"))
-    settings = {"nets": list(SIZES), "clients": CLIENTS, "examples_per_client": EXAMPLES, "batch_size": BATCH_SIZE, "local_epochs": 1, "rounds": rounds - 1, "pairs": repeats}
+    settings = {
+        "nets": list(SIZES),
+        "clients": CLIENTS,
+        "examples_per_client": EXAMPLES,
+        "batch_size": BATCH_SIZE,
+        "local_epochs": 1,
+        "rounds": rounds - 1,
+        "pairs": repeats,
+    }
     return Measured(settings, ratios, figures)
 
 

@@ -154,6 +154,7 @@ class Job(_Section):
     start_from: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     privacy: dict[str, Any] = {}
+    engine: Literal["one_by_one", "batched"] = "one_by_one"
     publish: Publish | None = None
     schedule: Schedule = Schedule()
     code: Mapping[str, str] = Field(default={}, exclude=True, repr=False)

@@ -21,7 +21,7 @@ from fl_core.errors import InputError, did_you_mean
 from fl_core.job import Optimizer
 from fl_core.model_memory import ModelMemory
 from fl_core.numerics import describe_processor
-from fl_core.paddle_private import Step, sgd_step
+from fl_core.paddle_private import Step, is_plain_sgd, sgd_step
 from fl_core.program import Program
 from fl_core.sentence import ended
 from fl_core.types import Correction, Examples, LocalWork, Trained, Weights
@@ -79,6 +79,11 @@ class Learner:
     def trainable(self) -> frozenset[str]:
         """The names of the weights that gradients move; the others are buffers or frozen."""
         return frozenset(self._trainable)
+
+    @property
+    def is_plain_sgd(self) -> bool:
+        """Whether each step is `weights - learning_rate * gradient` and no more, for every weight of the model."""
+        return is_plain_sgd(self._make_optimizer(self._parameters), self._parameters) and len(self._parameters) == len(self._memory.tensors)
 
     def weights(self) -> dict[str, np.ndarray]:
         """A copy of the model's weights, buffers included."""

@@ -21,7 +21,7 @@ def sgd_step(optimizer: Any, parameters: Sequence[Any]) -> Step | None:
     None where the optimizer does more (decay, clipping, a schedule, a parameter's own rate) or Paddle is another. 60-120 us a step are saved: the public
     way looks up the learning rate, the gradients and the settings of each parameter anew.
     """
-    if paddle.__version__ not in TESTED_VERSIONS or not _is_plain(optimizer, parameters):
+    if paddle.__version__ not in TESTED_VERSIONS or not is_plain_sgd(optimizer, parameters):
         return None
     rate = paddle.to_tensor(optimizer.get_lr(), dtype="float32")
     run_backward, sgd_ = paddle.base.core.eager.run_backward, paddle._C_ops.sgd_
@@ -37,7 +37,8 @@ def sgd_step(optimizer: Any, parameters: Sequence[Any]) -> Step | None:
     return step
 
 
-def _is_plain(optimizer: Any, parameters: Sequence[Any]) -> bool:
+def is_plain_sgd(optimizer: Any, parameters: Sequence[Any]) -> bool:
+    """Whether the optimizer is SGD with a fixed learning rate, and no decay, clipping or rate of a parameter's own."""
     return (
         type(optimizer) is paddle.optimizer.SGD
         and isinstance(optimizer._learning_rate, float)

@@ -34,6 +34,7 @@ class Program:
     cases      (y) -> int                                     how many cases a batch's loss and metrics are means over, where that is not its rows
     functional ({name: tensor}, (x, y)) -> scalar tensor      the same loss as a function of the trainable weights, by the names of the model's state_dict;
                                                               faster for small models, because no layer is called
+    together   ({name: (K, …)}, (x (K, B, …), y (K, B))) -> losses (K, B)   of each example under its own client's weights; `engine: batched` needs it
     """
 
     model: Callable[[], "paddle.nn.Layer"]
@@ -44,6 +45,7 @@ class Program:
     batches: Callable[[Examples, Any, np.random.Generator], Iterator[tuple[np.ndarray, np.ndarray]]] | None = None
     cases: Callable[[Any], int] = len
     functional: Callable[[Mapping[str, Any], Batch], Any] | None = None
+    together: Callable[[Mapping[str, Any], Batch], Any] | None = None
 
     def direction(self, metric: str) -> Direction:
         """Whether more or less of a metric is better; InputError where nobody said."""

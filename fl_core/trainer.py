@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from importlib import import_module
@@ -23,6 +23,7 @@ import cloudpickle
 import numpy as np
 
 from fl_core import learning
+from fl_core.batched import Groups, Losses
 from fl_core.codec import Record, decode_tensors, encode_tensors
 from fl_core.data import split_held_out
 from fl_core.errors import FederationError, InputError
@@ -32,7 +33,7 @@ from fl_core.job import Job, parse_bundle
 from fl_core.program import Program, check_metric, load_program
 from fl_core.run_folder import Run, plan_key, read_job
 from fl_core.store import open_private, open_store
-from fl_core.types import Client, Correction, Examples, LocalWork, Trained, Weights
+from fl_core.types import Client, Correction, Examples, LocalWork, Task, Trained, Weights
 from fl_core.worker import tasks_of, train_part
 
 Say = Callable[[str], None]
@@ -84,6 +85,8 @@ def ping(home: Home, say: Say) -> Record:
 def card(home: Home, say: Say, worker: str) -> Record:
     household = home.household(worker)
     record = make_card(home.job, worker, household)
+    if home.job.engine == "batched":
+        _together(home)
     if len(household.clients):
         measured = home.learner.rehearse(home.halves(household, household.clients[0])[0])
         for metric in home.job.stop_when:
@@ -124,11 +127,31 @@ def train(home: Home, say: Say, round: int, worker: str, part: int, exchange: in
     household = home.household(worker)
     name = home.run.strategy.exchanges[exchange].name
     task = tasks_of(home.run.record(plan_key(round)), name, [worker])[part]
-    train_part(home.run, task, lambda client, r, state: _open_client(home, household, client, r, state), skip, say, exchange)
+    groups = _groups(home, household, task, skip) if home.job.engine == "batched" else None
+    train_part(home.run, task, lambda client, r, state: _open_client(home, household, client, r, state, groups), skip, say, exchange)
     return {"seconds": time.perf_counter() - start}
 
 
-def _open_client(home: Home, household: Household, name: str, round: int, optimizer_state: Weights) -> tuple[Client, Callable[[], Weights]]:
+def _together(home: Home) -> Losses:
+    """The losses of many clients at a time; InputError where the job's program or optimizer does not allow the batched engine."""
+    together = home.program.together
+    if together is None:
+        raise InputError(f"engine is 'batched', but the program '{home.job.program.name}' has no `together`; give it one, or leave the engine out.")
+    if not home.learner.is_plain_sgd:
+        raise InputError("engine is 'batched', which trains every weight by plain SGD; name SGD with a learning rate alone, or leave the engine out.")
+    return together
+
+
+def _groups(home: Home, household: Household, task: Task, skip: Mapping[str, str]) -> Groups:
+    """The task's clients in groups that are trained at a time."""
+    rate = home.learner.learning_rate * home.job.optimizer.rate_factor(task.round, home.job.rounds)
+    clients = [client for client in task.clients if client not in skip]
+    return Groups(_together(home), rate, clients, lambda name: (home.halves(household, name)[0], home.job.seed_for("train", task.round, name)))
+
+
+def _open_client(
+    home: Home, household: Household, name: str, round: int, optimizer_state: Weights, groups: Groups | None = None
+) -> tuple[Client, Callable[[], Weights]]:
     learner = home.learner
     examples, held_out = home.halves(household, name)
     left: dict[str, Weights] = {"state": optimizer_state}
@@ -137,7 +160,8 @@ def _open_client(home: Home, household: Household, name: str, round: int, optimi
 
     def fit(weights: Weights, work: LocalWork, correction: Correction | None = None) -> Trained:
         before = _means(learner, weights, held_out, "before_") if around else {}
-        trained, left["state"] = learner.fit(weights, examples, work, seed, correction, left["state"], rate)
+        grouped = groups.fit(name, weights, work) if groups and correction is None else None
+        trained, left["state"] = (grouped, {}) if grouped else learner.fit(weights, examples, work, seed, correction, left["state"], rate)
         after = _means(learner, {n: weights[n] + move for n, move in trained.move.items()}, held_out, "after_") if around else {}
         return Trained(trained.move, trained.examples, trained.steps, {**trained.metrics, **before, **after})
 

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FORBIDDEN = {"fl_core": {"kfp", "kubernetes", "components", "pipelines"}, "components": {"pipelines", "paddle", "kubernetes"}, "pipelines": {"paddle"}}
-MAY_IMPORT_PADDLE = {"fl_core/learning.py", "fl_core/paddle_private.py"}
+MAY_IMPORT_PADDLE = {"fl_core/learning.py", "fl_core/paddle_private.py", "fl_core/batched.py"}
 SERVER_SIDE = ["scheduler", "server", "worker", "generator", "runner", "pool", "store", "journal", "job", "federation", "strategy"]
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from fl_core.program import Batch, Program
 
 Classes = Annotated[int, Field(ge=2, le=1_000_000)]
-Weights = Mapping[str, paddle.Tensor]
+Apply = Callable[[Mapping[str, paddle.Tensor], paddle.Tensor], paddle.Tensor]
 Size = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -28,6 +28,11 @@ def metrics(net: paddle.nn.Layer, batch: Batch) -> dict[str, paddle.Tensor]:
     return {"loss": F.cross_entropy(logits, y), "accuracy": right}
 
 
-def classifier(model: Callable[[], paddle.nn.Layer], apply: Callable[[Weights, paddle.Tensor], paddle.Tensor] | None = None) -> Program:
-    """The program of a model that gives logits (N, classes); `apply` gives the same logits as a function of the weights and x."""
-    return Program(model=model, loss=loss, metrics=metrics, functional=apply and (lambda weights, batch: F.cross_entropy(apply(weights, batch[0]), batch[1])))
+def classifier(model: Callable[[], paddle.nn.Layer], apply: Apply | None = None, apply_together: Apply | None = None) -> Program:
+    """The program of a model that gives logits (N, classes); `apply` gives the same logits as a function of the weights and x, `apply_together` for
+    many clients at a time."""
+    return Program(
+        model=model, loss=loss, metrics=metrics,
+        functional=apply and (lambda weights, batch: F.cross_entropy(apply(weights, batch[0]), batch[1])),
+        together=apply_together and (lambda weights, batch: F.cross_entropy(apply_together(weights, batch[0]), batch[1], reduction="none")),
+    )  # fmt: skip

@@ -25,7 +25,16 @@ class Dense(paddle.nn.Layer):
 
 def apply_dense(weights: Mapping[str, paddle.Tensor], x: paddle.Tensor) -> paddle.Tensor:
     """What a `Dense` with these weights gives for x, in the same bits, without calling a layer."""
-    x = x if x.ndim == 2 else x.flatten(1)
+    return _apply(weights, x if x.ndim == 2 else x.flatten(1))
+
+
+def apply_dense_together(weights: Mapping[str, paddle.Tensor], x: paddle.Tensor) -> paddle.Tensor:
+    """The same for K clients with weights (K, …) of their own and x (K, B, …)."""
+    rows = {name: value.unsqueeze(1) if name.endswith("bias") else value for name, value in weights.items()}
+    return _apply(rows, x if x.ndim == 3 else x.flatten(2))
+
+
+def _apply(weights: Mapping[str, paddle.Tensor], x: paddle.Tensor) -> paddle.Tensor:
     last = len(weights) // 2 - 1
     for i in range(last):
         x = F.relu(x @ weights[f"layers.{i}.weight"] + weights[f"layers.{i}.bias"])
