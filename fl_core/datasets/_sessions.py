@@ -22,7 +22,7 @@ class Sessions:
     @property
     def starts(self) -> np.ndarray:
         """Where each session's first item lies."""
-        return np.cumsum(self.lengths) - self.lengths
+        return np.asarray(np.cumsum(self.lengths) - self.lengths)
 
     @property
     def owners(self) -> np.ndarray:

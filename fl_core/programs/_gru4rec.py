@@ -24,7 +24,7 @@ class SessionNetwork(paddle.nn.Layer):
         self.gates_of_state = self._weight(3 * hidden, hidden)
         self.gates_bias = self.create_parameter([2 * hidden], is_bias=True)
         self.candidate_bias = self.create_parameter([hidden], is_bias=True)
-        self._shut = paddle.to_tensor(np.repeat(np.float32([SHUT, SHUT, 0]), hidden)[:, None])
+        self._shut = paddle.to_tensor(np.repeat(np.array([SHUT, SHUT, 0], np.float32), hidden)[:, None])
         self._zeros = paddle.zeros([hidden])
 
     def _weight(self, rows: int, columns: int, limit: float | None = None) -> paddle.Tensor:

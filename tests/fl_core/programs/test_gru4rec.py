@@ -1,21 +1,25 @@
 """Gru4Rec: the state between and within sessions, lanes, losses, ranks, and that it learns what there is to learn."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import paddle
 import pytest
 
+from fl_core import load_job, run
 from fl_core.datasets.generated_sessions import World, best_recall, generated_sessions, make_world
 from fl_core.errors import InputError
 from fl_core.job import Optimizer
 from fl_core.learning import Learner
+from fl_core.pool import Pool
 from fl_core.program import Program
 from fl_core.programs import gru4rec
 from fl_core.programs._gru4rec import SessionNetwork
 from fl_core.programs._lanes import session_batches
 from fl_core.types import Examples, LocalWork
 
+EXAMPLE = Path(__file__).parents[3] / "examples" / "gru4rec.yaml"
 LONG_FIRST = Examples(np.array([[1, 2, 3], [4, 5, 0], [6, 0, 0], [7, 0, 0]]), np.array([[2, 3, 9], [5, 9, 0], [9, 0, 0], [8, 0, 0]]))
 
 
@@ -151,6 +155,17 @@ def test_every_loss_learns_the_generated_tastes(options: dict[str, Any]) -> None
     best = best_recall(make_world(60, 10, 1, 0), data.test.x)
     # Of 60 items any 20 hold a third; the best possible is .68.
     assert 0.5 < found.sums["recall_at_20"] / found.examples < best + 0.02
+
+
+def test_the_example_counts_its_examples_and_metrics_in_steps(tmp_path: Path, pool: Pool) -> None:
+    job = load_job(EXAMPLE, ["rounds=2", "data.sessions=100", "data.items=40", "program.items=40", "program.hidden=8", "strategy.local_epochs=1"])
+    steps = np.count_nonzero(generated_sessions(sessions=100, items=40).train.y)
+    result = run(job, out=tmp_path / "run", pool=pool)
+    assert result.summary["examples"] == 2 * steps
+    assert not result.summary["failures"]
+    # Nothing is learnt yet: of 40 items any 20 hold about half.
+    assert 0.3 < result.metrics["recall_at_20"] < 0.8
+    assert 0 < result.metrics["mrr_at_20"] < result.metrics["recall_at_20"]
 
 
 def test_the_best_possible_recall_is_what_bayes_rule_says() -> None:

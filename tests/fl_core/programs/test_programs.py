@@ -53,7 +53,7 @@ def test_a_step_reaches_every_parameter(name: str, options: dict[str, Any], shap
 
 
 def test_every_program_is_tried_here() -> None:
-    assert {name for name, *_ in CASES} == set(built_in("program"))
+    assert {name for name, *_ in CASES} | {"gru4rec"} == set(built_in("program")), "gru4rec has a file of its own"
 
 
 def test_accuracy_is_the_share_of_right_examples() -> None:
