@@ -87,8 +87,9 @@ def private_of(place: Store) -> Store:
 
 
 def ended_before(one: Run, round: int) -> bool:
-    """Whether a plan of this round or the one before says that the job is finished."""
-    return any((one.find(plan_key(r)) or {}).get("finished", False) for r in (round - 1, round) if r > 0)
+    """Whether the job had ended before a stage of this round: the plan of its last state says so."""
+    last = one.last_round()
+    return round >= last and bool((one.find(plan_key(last)) or {}).get("finished", False))
 
 
 def generate(
