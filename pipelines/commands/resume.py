@@ -9,7 +9,7 @@ from pipelines.progress import show, show_rounds
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="DIR", help="the run's folder, or its URI in a store")
-    parser.add_argument("--store", default="file://store", metavar="ROOT", help="whose registry a run outside of any store publishes to (default: %(default)s)")
+    parser.add_argument("--store", default="", metavar="ROOT", help="the store whose registry the run publishes to (default: the one that it lies in)")
     parser.add_argument("--processes", type=int, metavar="N", help="training processes (default: one a core)")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object and nothing else")
 
