@@ -25,15 +25,15 @@ class Leases:
         self._held: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def take(self, key: str) -> bool:
-        """True where this process may do the work under the key now, False while another does."""
+    def take(self, key: str) -> int:
+        """The number of the lease where this process may do the work under the key now (1: nobody else ever had it), 0 while another does."""
         for number in range(1, LEASES_MAX):
             if self._write(key, number):
                 with self._lock:
                     self._held[key] = number
-                return True
+                return number
             if self._expires(key, number) > time.time():
-                return False
+                return 0
         raise StoreError(f"'{key}' has had {LEASES_MAX} leases; something takes and never does the work.")
 
     def done(self, key: str) -> None:

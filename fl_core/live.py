@@ -18,13 +18,13 @@ from fl_core.pool import Pool
 from fl_core.publication import registry_of
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, evaluation_key, message_key, plan_key, read_job, state_key
 from fl_core.runner import OnRound, Result, finish, progress_of
-from fl_core.store import POLL_SECONDS_MIN, Store
+from fl_core.store import Store
 from fl_core.types import Task
 from fl_core.worker import HUNG_SECONDS, tasks_of
 
 START_SECONDS = 600.0
 IDLE_SECONDS = 86_400.0
-POLL_SECONDS_MAX = 0.25
+POLL_SECONDS_MIN, POLL_SECONDS_MAX = 0.005, 0.25
 STATUS_SECONDS = 5.0
 STATUS = "status.json"
 TRUSTED = "trusted_server_key"
@@ -38,7 +38,7 @@ def wait_until(ready: Callable[[], bool], seconds: float) -> bool:
         if left <= 0:
             return False
         time.sleep(min(pause, left))
-        pause = min(pause * 1.3, POLL_SECONDS_MAX)
+        pause = min(pause * 1.5, POLL_SECONDS_MAX)
     return True
 
 
@@ -187,7 +187,7 @@ def work(
     _join(run, worker_name, pool, tell)
     leases = Leases(store)
     seat = Seat(run, worker_name, pool, leases, worker.measures(run, worker_name), idle_seconds)
-    round = max(run.last_round() - 1, 1)
+    round = run.last_plan()
     with leases.renewing():
         while not (plan := _await_plan(seat, round))["finished"]:
             begun = time.perf_counter()
@@ -286,13 +286,22 @@ def _is_done(seat: Seat, plan: Record, exchange: int, todo: list[Task]) -> bool:
         return True
     if exchange and not run.store.exists(message_key(round, run.strategy.exchanges[exchange - 1].name)):
         return run.store.exists(close_key(round))
-    mine: list[Task] = []
-    for task in todo:
-        if len(mine) < seat.pool.processes and seat.leases.take(worker.key_of(task)):
-            mine.append(task)
-    missing = [task for task in mine if not run.store.exists(worker.key_of(task))]
+    mine, missing = _leased(seat, todo)
     worker.train_tasks(run, missing, seat.pool, exchange)
     for task in mine:
         seat.leases.done(worker.key_of(task))
     todo[:] = [task for task in todo if task not in mine and (mine or not run.store.exists(worker.key_of(task)))]
     return not todo or (not mine and run.store.exists(close_key(round)))
+
+
+def _leased(seat: Seat, todo: Sequence[Task]) -> tuple[list[Task], list[Task]]:
+    """The tasks that this process may do now, as many as it has training processes, and those among them that have no reply yet."""
+    mine: list[Task] = []
+    missing: list[Task] = []
+    for task in todo:
+        key = worker.key_of(task)
+        number = seat.leases.take(key) if len(mine) < seat.pool.processes else 0
+        if number:
+            mine.append(task)
+            missing += [task] if number == 1 or not seat.run.store.exists(key) else []
+    return mine, missing

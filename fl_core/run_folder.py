@@ -7,10 +7,11 @@ from functools import cached_property
 from typing import Any
 
 from fl_core import signing
-from fl_core.codec import Record, decode_record, decode_state, decode_tensors, digest_weights, encode_record, encode_tensors, sha256
+from fl_core.codec import Record, decode_record, decode_state, decode_tensors, digest_weights, encode_record, encode_state, encode_tensors, sha256
 from fl_core.errors import InputError, KeyMissing, SignatureError
 from fl_core.federation import Population, read_population
 from fl_core.job import Job, parse_job
+from fl_core.recall import Recall
 from fl_core.store import DictStore, Store
 from fl_core.strategy import Strategy, load_strategy, with_selection
 from fl_core.types import RoundState, Weights
@@ -76,9 +77,17 @@ class Run:
 
     def record(self, key: str) -> Record:
         """The record under the key; KeyMissing where there is none, SignatureError where it is not what its signer wrote."""
-        record = decode_record(self.store.get(key), key)
+        record = decode_record(self.read(key), key)
         self._check(key, record)
         return record
+
+    def read(self, key: str) -> bytes | memoryview:
+        """The bytes under a write-once key, asked of the store once."""
+        return self._recall.get(key, self.store.get)
+
+    @cached_property
+    def _recall(self) -> Recall:
+        return Recall()
 
     def find(self, key: str) -> Record | None:
         """The record under the key, None where there is none."""
@@ -91,7 +100,15 @@ class Run:
         """Writes the record once, signed by the role whose key it is, and returns it as it is read back."""
         data = encode_record(self._sign(key, record))
         self.store.put(key, data)
+        self._recall.keep(key, data)
         return decode_record(data, key)
+
+    def put_state(self, state: RoundState) -> int:
+        """Writes the state once; gives its bytes' number."""
+        data = encode_state(state)
+        self.store.put(state_key(state.round), data)
+        self._recall.keep(state_key(state.round), data)
+        return len(data)
 
     def put_tensors(self, key: str, tensors: Weights, record: Mapping[str, Any]) -> None:
         """Writes tensors once, with a signed record that names their digest."""
@@ -143,14 +160,25 @@ class Run:
         return _Cards(self)
 
     def digest(self, key: str) -> str:
-        return sha256(self.store.get(key))
+        return sha256(self.read(key))
 
     def state(self, round: int, digest: str | None = None) -> RoundState:
         """The state that the round starts from; SignatureError where it is not the one of this digest."""
-        data = self.store.get(state_key(round))
+        data = self.read(state_key(round))
         if digest is not None and sha256(data) != digest:
             raise SignatureError(f"'{state_key(round)}' is not the state that the plan of round {round} names; it was swapped.")
         return decode_state(data, state_key(round))
+
+    def last_plan(self) -> int:
+        """The newest round with a plan, 1 where there is none; found without a list, which a worker's credentials do not allow."""
+        beyond = 1
+        while self.store.exists(plan_key(beyond)):
+            beyond *= 2
+        there = max(beyond // 2, 1)
+        while beyond - there > 1:
+            middle = (there + beyond) // 2
+            there, beyond = (middle, beyond) if self.store.exists(plan_key(middle)) else (there, middle)
+        return there
 
     def last_round(self) -> int:
         """The number of the newest state, 0 where there is none."""

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from fl_core import exact
-from fl_core.codec import Record, decode_tensors, digest_weights, encode_record, encode_state, encode_tensors, sha256
+from fl_core.codec import Record, decode_tensors, digest_weights, encode_record, encode_tensors, sha256
 from fl_core.errors import InputError, KeyMissing, KeyTaken, QuorumError, SignatureError
 from fl_core.job import Job
 from fl_core.journal import journal, tips
@@ -50,9 +50,7 @@ def close(run: Run, round: int) -> Record | None:
         record = run.put(close_key(round), record)
         journal(run, "closed", round=round, stage="close", clients=len(record["clients"]), left_out=len(record["left_out"]))
     if not run.store.exists(state_key(round + 1)) and not run.store.exists(close_key(round + 1)):  # an older state may be forgotten
-        data = encode_state(next_state(run, plan, record, exchange))
-        run.store.put(state_key(round + 1), data)
-        _forget(run, round, len(data))
+        _forget(run, round, run.put_state(next_state(run, plan, record, exchange)))
     return record
 
 
@@ -287,7 +285,7 @@ def examples_of(closed: Record) -> int:
 
 
 def finish(run: Run, facts: Mapping[str, Any], publish: Callable[[Run, Record], Record] | None = None) -> Record:
-    """Writes model, metrics and summary of a finished run, once; gives the summary. In between `publish` may publish the model; the summary says what became of it."""
+    """Writes model, metrics and summary of a finished run, once; gives the summary, which says what became of the model where `publish` publishes it."""
     found = run.find("summary.json")
     if found is not None:
         return found
