@@ -4,7 +4,7 @@ from benchmarks.harness import Benchmark, Goal, Measured, in_turn, ratio
 from benchmarks.training import round_cpu_seconds, training_job
 from fl_core.pool import Pool
 
-CLIENTS, EXAMPLES = 64, 100
+CLIENTS, EXAMPLES = 256, 100
 
 
 def measure(quick: bool) -> Measured:

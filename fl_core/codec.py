@@ -81,7 +81,7 @@ def digest_weights(weights: Weights) -> str:
     for name in sorted(weights):
         value = np.asarray(weights[name])
         digest.update(f"{name}\n{value.dtype.name}\n{','.join(map(str, value.shape))}\n".encode())
-        digest.update(np.ascontiguousarray(value).tobytes())
+        digest.update(np.ascontiguousarray(value).reshape(-1).data)
     return digest.hexdigest()
 
 

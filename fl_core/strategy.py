@@ -173,4 +173,5 @@ def subtract(left: Weights, right: Weights) -> dict[str, np.ndarray]:
 
 def add(left: Weights, right: Mapping[str, np.ndarray], scale: float = 1.0) -> dict[str, np.ndarray]:
     """left + scale * right, in the wider dtype of the two; names absent from `right` are passed on."""
-    return {name: value + scale * right[name] if name in right else value for name, value in left.items()}
+    scaled = right if scale == 1.0 else {name: scale * value for name, value in right.items()}
+    return {name: value + scaled[name] if name in scaled else value for name, value in left.items()}

@@ -97,7 +97,7 @@ class ModelUpdate:
             whole = sum(self.weights.values())
             parts = [(self.moves[client], self.weights[client] / whole) for client in self.clients]
             return {name: _weighted_sum([(move[name], share) for move, share in parts]) for name in parts[0][0]}
-        return {name: total.astype(np.float64) / self.weight for name, total in self.total.items()}
+        return {name: np.divide(total, float(self.weight)) for name, total in self.total.items()}
 
 
 def _weighted_sum(parts: Sequence[tuple[np.ndarray, float]]) -> np.ndarray:
