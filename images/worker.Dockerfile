@@ -1,12 +1,12 @@
 # The image of a worker: the server's and Paddle. From a clone: docker build -f images/worker.Dockerfile .
+ARG BASE=python:3.11-slim
 ARG SERVER_IMAGE=paddlefl/server:0.3.0
 
-FROM ${SERVER_IMAGE} AS build
+FROM ${BASE} AS build
 ARG PIP_INDEX_URL
 ARG PIP_NO_INDEX
 ARG PIP_FIND_LINKS
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
-USER 0
 WORKDIR /build
 COPY images/worker.lock wheel[s]/* wheels/
 RUN pip install --require-hashes --no-deps --only-binary :all: --target /opt/worker -r wheels/worker.lock \

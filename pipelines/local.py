@@ -1,4 +1,4 @@
-"""The `subprocess` runner: the compiled pipeline under kfp.local, every stage a process of its own, on one warm nursery."""
+"""The runners `subprocess` and `docker`: the compiled pipeline under kfp.local, every stage a process on one warm nursery, or a container."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from fl_core.reference import module_of
 from fl_core.run_folder import MANIFEST, Run, close_key
 from fl_core.runner import OnRound, Result, new_run, open_run, progress_of
 from fl_core.store import FileStore, open_store
+from pipelines.containers import check_docker, container_arguments, ended_containers, images_of
 
 ROUNDS_MAX = 10
 POLL_SECONDS = 0.1
@@ -43,10 +44,12 @@ def run_local(
     """Trains the job to its end as pipelines under kfp.local and gives the result; a long job is several pipelines of `rounds_a_run` each.
 
     Raises what the failed stage raised, TrainingError where a stage died. The runner's log and the tasks' receipts lie in the run's private place.
-    `nursery` is the socket of one that somebody else keeps warm.
+    `nursery` is the socket of one that somebody else keeps warm; containers have their own.
     """
-    if runner != "subprocess":
-        raise InputError(f"runner is '{runner}'; known here is 'subprocess'.")
+    if runner not in ("subprocess", "docker"):
+        raise InputError(f"runner is '{runner}'; known here are 'subprocess' and 'docker'.")
+    if runner == "docker":
+        check_docker(images_of(job))
     one = new_run(job, store=store, out=out, name=name)
     assert isinstance(one.private, FileStore)
     folder = one.private.root / "pipeline"
@@ -55,13 +58,20 @@ def run_local(
     try:
         with tempfile.TemporaryDirectory(prefix="fl-") as scratch:
             told = {"bundle": job.bundle(), "run": one.store.uri, "store": open_store(store).uri, "rounds_a_run": rounds_a_run}
-            with nullcontext(nursery) if nursery else _nursery(job) as address:
-                _run_pipelines(one, told, address, folder, Path(scratch), on_round)
+            if runner == "docker":
+                told["containers"] = container_arguments(one, Path(scratch))
+                with ended_containers(one.store.uri):
+                    _run_pipelines(one, told, {}, folder, Path(scratch), on_round)
+            else:
+                with nullcontext(nursery) if nursery else _nursery(job) as address:
+                    _run_pipelines(one, told, {NURSERY: address}, folder, Path(scratch), on_round)
     finally:
         if not one.store.exists(MANIFEST):
             shutil.rmtree(folder)
-            with suppress(OSError):  # it held something before
-                one.private.root.rmdir()
+            for made in (one.private, one.store):
+                if isinstance(made, FileStore):
+                    with suppress(OSError):  # it was not made, or held something before
+                        made.root.rmdir()
     finished = open_run(one.store.uri)
     return Result(finished, finished.record("summary.json"))
 
@@ -75,10 +85,10 @@ def _nursery(job: Job) -> Iterator[str]:
         nursery.close()
 
 
-def _run_pipelines(one: Run, told: Record, nursery: str, folder: Path, scratch: Path, on_round: OnRound | None) -> None:
+def _run_pipelines(one: Run, told: Record, more: Mapping[str, str], folder: Path, scratch: Path, on_round: OnRound | None) -> None:
     failure = scratch / "failure.json"
     with open(folder / LOG, "ab") as log:
-        environment = {**os.environ, NURSERY: nursery, stage.RUNNER: "subprocess", stage.FAILURE: str(failure), "TMPDIR": str(scratch)}
+        environment = {**os.environ, **more, stage.RUNNER: "subprocess", stage.FAILURE: str(failure), "TMPDIR": str(scratch)}
         child = subprocess.Popen(
             [sys.executable, "-m", "pipelines.local_child", str(folder / "artifacts")],
             stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True,
@@ -93,7 +103,7 @@ def _run_pipelines(one: Run, told: Record, nursery: str, folder: Path, scratch: 
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
             child.stdin.close()
-    if child.returncode:
+    if child.returncode or failure.exists():
         raise _reason(failure, folder / LOG)
 
 
