@@ -1,5 +1,6 @@
 """The policies of the roles on a real MinIO: users with a role's policy, who try what the role may and may not do."""
 
+import secrets
 from collections.abc import Mapping
 
 import pytest
@@ -18,12 +19,18 @@ A_REPLY, B_REPLY = "rounds/0001/train/worker-0/000.safetensors", "rounds/0001/tr
 DENIED = "These credentials may not {} s3://.*; give them the policy of their role"
 
 
+def new_user(minio: MinioServer, name: str, policy: Mapping[str, object]) -> tuple[str, str]:
+    """A user with that policy and no other rights, and the user's password."""
+    admin, password = minio.admin(), secrets.token_hex(16)
+    admin.user_add(name, password)
+    admin.policy_add(name, policy=dict(policy))
+    admin.attach_policy([name], user=name)
+    return name, password
+
+
 def run_as(minio: MinioServer, bucket: str, role: str, policy: Mapping[str, object]) -> Store:
     """The run as a new user with that policy sees it."""
-    admin, user, password = minio.admin(), f"{bucket}-{role}", f"{bucket}-secret"
-    admin.user_add(user, password)
-    admin.policy_add(f"{bucket}-{role}", policy=dict(policy))
-    admin.attach_policy([f"{bucket}-{role}"], user=user)
+    user, password = new_user(minio, f"{bucket}-{role}", policy)
     return S3Store(minio.settings(user=user, password=password), bucket, "hospital").at("runs/one")
 
 
