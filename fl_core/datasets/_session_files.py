@@ -65,7 +65,9 @@ def _rows(lines: Sequence[tuple[int, str]], delimiter: str, path: Path) -> Itera
     if delimiter == " ":
         yield from ((number, line.split()) for number, line in lines)
         return
-    reader = csv.reader((line for _, line in lines), delimiter=delimiter, skipinitialspace=True)
+    # Between tabs a quotation mark is a letter like others: titles of songs have them.
+    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    reader = csv.reader((line for _, line in lines), delimiter=delimiter, skipinitialspace=True, quoting=quoting)
     try:
         for cells in reader:
             yield lines[reader.line_num - 1][0], [cell.strip() for cell in cells]
