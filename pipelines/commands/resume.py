@@ -1,4 +1,4 @@
-"""`fl resume DIR`: goes on with a run where it stopped."""
+"""`fl resume DIR`: goes on with a run where it stopped, or forks it at a round and goes on from there."""
 
 import argparse
 import sys
@@ -11,12 +11,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="DIR", help="the run's folder, or its URI in a store")
     parser.add_argument("--store", default="", metavar="ROOT", help="the store whose registry the run publishes to (default: the one that it lies in)")
     parser.add_argument("--processes", type=int, metavar="N", help="training processes (default: one a core)")
+    parser.add_argument("--from-round", type=int, metavar="N", help="go on from before round N in a copy of the run; with --out")
+    parser.add_argument("--out", metavar="NEW", help="the folder of that copy")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object and nothing else")
 
 
 def main(arguments: argparse.Namespace) -> None:
+    from fl_core.errors import InputError
+    from fl_core.fork import fork
     from fl_core.runner import open_run, resume
 
+    if (arguments.from_round is None) != (arguments.out is None):
+        raise InputError("--from-round and --out go together: the round to fork at, and the folder of the copy.")
+    if arguments.from_round is not None:
+        arguments.run = str(fork(arguments.run, arguments.from_round, arguments.out).store.uri)
     one = open_run(arguments.run)
     if one.find("summary.json") is not None:
         print(f"The run '{one.name}' is finished; nothing was changed.", file=sys.stderr)

@@ -136,6 +136,10 @@ def _kill_a_trainer(runner: int) -> int:
 
 def _children(process: int) -> list[int]:
     found = []
-    for task in Path(f"/proc/{process}/task").glob("*/children"):
-        found += [int(number) for number in task.read_text().split()]
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        found += [int(entry.name)] if parent == process else []
     return found
