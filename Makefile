@@ -34,6 +34,12 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+bench: setup
+	$(BIN)/fl bench all
+
+bench-quick: setup
+	$(BIN)/fl bench all --quick
+
 lock:
 	$(BIN)/uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o requirements.lock
 	$(BIN)/python images/lock.py $(BIN)/uv

@@ -11,12 +11,13 @@ from fl_core import exact
 from fl_core.codec import decode_tensors, encode_tensors
 from fl_core.store import FileStore
 
+PARAMETERS = 10_000_000
 AT_HAND = 4
 BLOCK = 1 << 16
 
 
 def measure(quick: bool) -> Measured:
-    parameters, updates, pairs = (10_000_000, 20, 3) if quick else (10_000_000, 100, 3)
+    parameters, updates, pairs = PARAMETERS, 20 if quick else 100, 3
     random = np.random.Generator(np.random.PCG64(0))
     moves = [{"w": (random.random(parameters, np.float32) - np.float32(0.5)) * np.float32(1e-3)} for _ in range(AT_HAND)]
     with tempfile.TemporaryDirectory() as folder:

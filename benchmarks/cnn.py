@@ -5,10 +5,10 @@ from benchmarks.training import beside_plain_loop, training_job
 
 
 def measure(quick: bool) -> Measured:
-    rounds = 4 if quick else 9
+    rounds = 3 if quick else 6
     program = {"name": "fl_core.programs.cnn:program", "classes": 62}
-    job = training_job(program, {"name": "benchmarks.data:images", "clients": 4, "examples": 100}, rounds, 10, 0.06)
-    return beside_plain_loop(job, {"clients": 4, "examples_per_client": 100, "batch_size": 10, "rounds": rounds - 1}, examples=400)
+    job = training_job(program, {"name": "benchmarks.data:images", "clients": 10, "examples": 200}, rounds, 10, 0.06)
+    return beside_plain_loop(job, {"clients": 10, "examples_per_client": 200, "batch_size": 10, "rounds": rounds - 1}, examples=2000)
 
 
 benchmark = Benchmark("A CNN trains at the pace of the plain Paddle loop.", {"to_limit": Goal(least=0.9)}, measure)
