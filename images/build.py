@@ -38,7 +38,7 @@ def build(name: str, *, base: str = "", environment: dict[str, str] | None = Non
     assert docker.stdin
     with suppress(BrokenPipeError), docker.stdin, tarfile.open(mode="w|", fileobj=docker.stdin, format=tarfile.GNU_FORMAT) as context:
         for path, place in context_files(name, wheels):
-            context.add(path, place, filter=_as_root)
+            context.add(path, place, filter=as_root)
     if docker.wait(BUILD_SECONDS):
         raise subprocess.CalledProcessError(docker.returncode, command)
     return image
@@ -54,7 +54,7 @@ def context_files(name: str, wheels: Sequence[Path]) -> Iterator[tuple[Path, str
             yield from ((path, str(path.relative_to(ROOT))) for path in paths if path.is_file() and "__pycache__" not in path.parts)
 
 
-def _as_root(file: tarfile.TarInfo) -> tarfile.TarInfo:
+def as_root(file: tarfile.TarInfo) -> tarfile.TarInfo:
     """Without who and when, so that the same content is the same layer."""
     return file.replace(uid=0, gid=0, uname="", gname="", mode=0o644, mtime=0, deep=False)
 
