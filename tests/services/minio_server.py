@@ -73,7 +73,8 @@ class MinioServer:
         (self._folder / "data").mkdir(parents=True, exist_ok=True)
         command = [str(self._program), "server", "--quiet", "--address", f"127.0.0.1:{self.port}"]
         command += ["--certs-dir", str(self._certificates)] if self._certificates else []
-        names = {"MINIO_ROOT_USER": self.user, "MINIO_ROOT_PASSWORD": self.password, "MINIO_BROWSER": "off", "MINIO_UPDATE": "off", "MINIO_PROMETHEUS_AUTH_TYPE": "public"}
+        names = {"MINIO_ROOT_USER": self.user, "MINIO_ROOT_PASSWORD": self.password, "MINIO_BROWSER": "off", "MINIO_UPDATE": "off"}
+        names["MINIO_PROMETHEUS_AUTH_TYPE"] = "public"
         with open(self._folder / "log", "ab") as log:
             self._process = subprocess.Popen(
                 [*command, str(self._folder / "data")], env={"PATH": os.environ["PATH"], "HOME": str(self._folder), **names}, stdout=log, stderr=log,
