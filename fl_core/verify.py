@@ -59,6 +59,11 @@ def verify(store: Store, server_key: str | None = None) -> Verification:
         if closed is None:
             break
         before = run.digest(close_key(round))
+    for round in range(run.last_round() + 1, run.job.rounds + 2):  # a pipeline plans its later rounds, too, as finished
+        if not run.store.exists(plan_key(round)):
+            break
+        plan = _record(run, plan_key(round), result)
+        result.check(plan is None or plan["finished"], f"'{plan_key(round)}' plans a round that has no state to start from.")
     _end(run, result)
     _strangers(run, result)
     return result

@@ -70,6 +70,13 @@ def test_a_run_that_kept_only_its_last_replies_says_what_was_replayed(tmp_path: 
     assert (result.good, result.replayed, result.not_kept) == (True, [3], [1, 2])
 
 
+def test_a_run_that_a_pipeline_planned_beyond_its_end_is_good(tmp_path: Path, pool: Pool) -> None:
+    one = run(tiny_job("stop_when={accuracy: 0.1}"), out=tmp_path / "run", pool=pool).run
+    assert one.last_round() < 4
+    plan(one, one.last_round() + 1)
+    assert verify(one.store).found == []
+
+
 def test_one_changed_byte_anywhere_is_found_and_located(finished: Path, tmp_path: Path) -> None:
     names = sorted(str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file() and path.name != "report.html")
     missed = []
