@@ -24,7 +24,7 @@ program: {name: mlp, features: 64, hidden: [900, 900], classes: 10}
 strategy: {name: fed_avg, local_epochs: 6, batch_size: 32}
 data: {name: digits, partition: {name: quantity_skew, clients: 8, alpha: 3.0}}
 federation: {workers: 3}
-rounds: 40
+rounds: 60
 optimizer: {name: SGD, learning_rate: 0.1}
 seed: 11
 """
