@@ -130,9 +130,7 @@ def _scale(values: Iterable[float], start: float, stop: float, pad: float = 0.0)
     return _Scale(low - margin, high + margin, start, stop)
 
 
-def line_chart(
-    series: Sequence[Series], *, bands: Sequence[Band] = (), title: str, x: str = "round", y: str = "", goal: float | None = None
-) -> Html:
+def line_chart(series: Sequence[Series], *, bands: Sequence[Band] = (), title: str, x: str = "round", y: str = "", goal: float | None = None) -> Html:
     """Lines, bands and, where given, a goal, over one pair of axes, with a legend where there is more than one thing to tell apart."""
     xs = sorted({at for one in series for at in one.points} | {at for band in bands for at in band.points})
     ys = [v for s in series for v in s.points.values()] + [v for b in bands for three in b.points.values() for v in three]

@@ -100,4 +100,3 @@ def _same_shapes(found: Weights, wanted: Weights, start: str) -> Weights:
         if found[name].shape != value.shape:
             raise InputError(f"start_from is '{start}', whose '{name}' has shape {found[name].shape}, not {value.shape}; it was trained with another program.")
     return {name: found[name].astype(value.dtype) for name, value in wanted.items()}
-

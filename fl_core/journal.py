@@ -33,7 +33,7 @@ def tips(run: Run) -> dict[str, str]:
 
 
 def find_break(lines: bytes, tips: Mapping[str, str]) -> str | None:
-    """Where the chain of a journal is broken, None where it is whole and holds the lines that `tips` names. A line that a dying process cut off is passed over."""
+    """Where the chain of a journal is broken, None where it is whole and holds the lines that `tips` names; lines that were cut off are passed over."""
     last: dict[str, str] = {}
     seen = set()
     for number, data in enumerate(lines.splitlines(), 1):

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Client, Connection, wait
 from pathlib import Path
@@ -170,10 +171,8 @@ class _Trainer:
         return Died(f"gave no answer within {self.call.deadline_seconds:g} s", self._at)
 
     def kill(self) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.connection.close()
 
 

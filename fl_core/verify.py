@@ -13,7 +13,21 @@ from fl_core.codec import Record, digest_weights, encode_record, encode_state, s
 from fl_core.errors import FederationError, KeyMissing
 from fl_core.journal import JOURNAL, find_break
 from fl_core.lease import is_lease
-from fl_core.run_folder import JOB, MANIFEST, ROSTER, Run, card_key, close_key, evaluation_key, message_key, metrics_key, plan_key, read_job, read_manifest, state_key
+from fl_core.run_folder import (
+    JOB,
+    MANIFEST,
+    ROSTER,
+    Run,
+    card_key,
+    close_key,
+    evaluation_key,
+    message_key,
+    metrics_key,
+    plan_key,
+    read_job,
+    read_manifest,
+    state_key,
+)
 from fl_core.store import DictStore, Store
 
 UNSIGNED = {"status.json", "report.html", JOURNAL}
@@ -45,7 +59,9 @@ def verify(store: Store, server_key: str | None = None) -> Verification:
     try:
         manifest = read_manifest(store)
         result.server_key = str(manifest["server_key"])
-        result.check(server_key in (None, result.server_key), f"'{MANIFEST}' is signed by {result.server_key}, not by the server key {server_key} that was asked for.")
+        result.check(
+            server_key in (None, result.server_key), f"'{MANIFEST}' is signed by {result.server_key}, not by the server key {server_key} that was asked for."
+        )
         run = Run(str(manifest["run"]), read_job(store), store, DictStore({}))
     except (FederationError, UnicodeDecodeError, KeyError) as error:
         result.found.append(str(error))
@@ -99,11 +115,16 @@ def _round(run: Run, round: int, before: str, result: Verification) -> Record | 
     result.check(plan.get("run") == run.name and plan.get("round") == round, f"'{plan_key(round)}' is the plan of another round.")
     result.check(plan.get("previous") == before, f"'{plan_key(round)}' does not follow from what is there before it; one of the two was swapped.")
     for worker, digest in plan.get("cards", {}).items():
-        result.check(run.store.exists(card_key(worker)) and run.digest(card_key(worker)) == digest, f"'{card_key(worker)}' is not the card that the plan of round 1 names.")
+        result.check(
+            run.store.exists(card_key(worker)) and run.digest(card_key(worker)) == digest,
+            f"'{card_key(worker)}' is not the card that the plan of round 1 names.",
+        )
     state_kept = run.store.exists(state_key(round))
     if state_kept:
         result.known.add(state_key(round))
-        result.check(run.digest(state_key(round)) == plan.get("state"), f"'{state_key(round)}' is not the state that the plan of round {round} names; it was changed.")
+        result.check(
+            run.digest(state_key(round)) == plan.get("state"), f"'{state_key(round)}' is not the state that the plan of round {round} names; it was changed."
+        )
     if plan["finished"] or not run.store.exists(close_key(round)):
         return None
     closed = _record(run, close_key(round), result)
@@ -163,7 +184,9 @@ def _end(run: Run, result: Verification) -> None:
     result.check(summary["digest"] == result.digest, f"'{state_key(last)}' has the digest {result.digest[:16]}…, the summary says {summary['digest'][:16]}….")
     for key, digest in summary["files"].items():
         result.known.add(key)
-        result.check(run.store.exists(key) and run.digest(key) == digest, f"'{key}' is not the file that the summary names; it was changed after the run ended.")
+        result.check(
+            run.store.exists(key) and run.digest(key) == digest, f"'{key}' is not the file that the summary names; it was changed after the run ended."
+        )
     table = _try(result, "metrics.jsonl", lambda: b"".join(encode_record(row) + b"\n" for row in server.rows(run)))
     result.check(table is None or sha256(table) == summary["files"]["metrics.jsonl"], "'metrics.jsonl' does not say what the rounds' records say.")
 
@@ -193,4 +216,3 @@ def _ranges(numbers: list[int]) -> str:
         else:
             parts.append([number])
     return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
-

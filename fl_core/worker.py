@@ -80,11 +80,7 @@ def train_tasks(run: Run, tasks: Sequence[Task], pool: Pool, exchange: int = 0) 
 
 def tasks_of(plan: Record, exchange: str, workers: Sequence[str]) -> list[Task]:
     """The tasks that a plan gives to these workers."""
-    return [
-        Task(plan["round"], exchange, worker, part, tuple(clients))
-        for worker in workers
-        for part, clients in enumerate(plan["workers"].get(worker, ()))
-    ]
+    return [Task(plan["round"], exchange, worker, part, tuple(clients)) for worker in workers for part, clients in enumerate(plan["workers"].get(worker, ()))]
 
 
 def key_of(task: Task) -> str:
@@ -261,7 +257,10 @@ def _evaluation_calls(run: Run, round: int, worker: str) -> list[Call]:
     if on in ("test", "both") and worker == run.job.workers[0].name:
         if not card["test"]:
             raise InputError("evaluate.on is 'test', but the data of the first worker have no test set; give one, or evaluate on 'held_out'.")
-        calls += [Call("evaluate_test", {"round": round, "worker": worker, "start": s, "stop": min(s + TEST_SLICE, card["test"])}) for s in range(0, card["test"], TEST_SLICE)]
+        calls += [
+            Call("evaluate_test", {"round": round, "worker": worker, "start": s, "stop": min(s + TEST_SLICE, card["test"])})
+            for s in range(0, card["test"], TEST_SLICE)
+        ]
     if on in ("held_out", "both"):
         clients = clients_of(card)
         groups = [clients[i : i + CLIENTS_A_SLICE] for i in range(0, len(clients), CLIENTS_A_SLICE)]
@@ -288,7 +287,7 @@ def call_until_done(run: Run, pool: Pool, calls: Sequence[Call]) -> list[Record]
     """The results of the calls, in order; a call whose process dies is tried again, TrainingError once its retries are spent."""
     results: dict[int, Record] = {}
     todo = list(range(len(calls)))
-    for attempt in range(run.job.retries + 1):
+    for _ in range(run.job.retries + 1):
         died: Any = None
         for call, outcome in pool.run([calls[i] for i in todo]):
             if isinstance(outcome, Died):
@@ -300,6 +299,4 @@ def call_until_done(run: Run, pool: Pool, calls: Sequence[Call]) -> list[Record]
         todo = [i for i in todo if i not in results]
         if not todo:
             return [results[i] for i in range(len(calls))]
-    raise TrainingError(f"The stage '{calls[todo[0]].operation}' {died.reason} in each of {attempt + 1} attempts.")
-
-
+    raise TrainingError(f"The stage '{calls[todo[0]].operation}' {died.reason} in each of {run.job.retries + 1} attempts.")

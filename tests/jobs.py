@@ -15,7 +15,7 @@ seed: 5
 """
 
 # A client misbehaves the first `times` times that it is trained; a marker file in `folder` counts them, also across processes that die.
-MISBEHAVING = '''
+MISBEHAVING = """
 import os, signal, time
 from dataclasses import replace
 from pathlib import Path
@@ -40,11 +40,11 @@ def misbehave(folder: str, how: str = "raise", client: str = "client-2", times: 
         if how == "hang":
             time.sleep(600)
         first = min(update.move)
-        wrong = {"nan": update.move[first] * np.nan, "inf": update.move[first] / 0 if how == "inf" else None, "shape": update.move[first][:1], "lack": None}[how]
+        wrong = {"nan": update.move[first] * np.nan, "inf": np.full_like(update.move[first], np.inf), "shape": update.move[first][:1], "lack": None}[how]
         move = {n: v for n, v in update.move.items() if n != first} | ({} if how == "lack" else {first: wrong})
         return ClientUpdate(move, update.weight, update.metrics), memory
     return replace(base, exchanges=(replace(trip, at_worker=at_worker),))
-'''
+"""
 
 
 def tiny_job(*overrides: str) -> Job:

@@ -12,7 +12,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", required=True, metavar="ROOT", help="where the federation meets: file://FOLDER or s3://BUCKET/PREFIX")
     parser.add_argument("--run", required=True, metavar="NAME", help="the run's name")
     parser.add_argument("--worker", required=True, metavar="NAME", help="the worker's name in the job's federation")
-    parser.add_argument("--private", metavar="URI", help="the organisation's private place, for its key and its clients' memory (default: beside the run, or ./private)")
+    parser.add_argument(
+        "--private", metavar="URI", help="the organisation's private place, for its key and its clients' memory (default: beside the run, or ./private)"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override a key of the job")
     parser.add_argument("--processes", type=int, metavar="N", help="training processes (default: one a core)")
     parser.add_argument("--start-seconds", type=float, default=600.0, help="how long the run may take to appear (default: %(default)s)")

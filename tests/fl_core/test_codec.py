@@ -23,7 +23,9 @@ def test_equal_content_is_equal_bytes_whatever_the_order() -> None:
     assert one == two
 
 
-@pytest.mark.parametrize("damage", [lambda d: b"", lambda d: d[:4], lambda d: d[:40], lambda d: d[:-1], lambda d: b"\xff" * 8 + d[8:], lambda d: d[:8] + b"x" + d[9:]])
+@pytest.mark.parametrize(
+    "damage", [lambda d: b"", lambda d: d[:4], lambda d: d[:40], lambda d: d[:-1], lambda d: b"\xff" * 8 + d[8:], lambda d: d[:8] + b"x" + d[9:]]
+)
 def test_a_damaged_file_is_an_error_that_names_it(damage) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(InputError, match=r"the reply"):
         decode_tensors(damage(encode_tensors(TENSORS, {})), "the reply")

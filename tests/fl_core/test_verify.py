@@ -272,5 +272,3 @@ def test_private_keys_are_never_in_the_store(finished: Path) -> None:
         if path.is_file():
             data = path.read_bytes()
             assert not any(key in data or key.hex().encode() in data for key in keys)
-
-

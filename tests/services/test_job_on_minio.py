@@ -22,9 +22,7 @@ def folder_digest(tmp_path: Path, pool: Pool) -> str:
     return run(tiny_job(), out=tmp_path / "in-a-folder", pool=pool).digest
 
 
-def test_a_job_ends_in_the_same_bits_on_minio_and_in_a_folder(
-    minio: MinioServer, folder_digest: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_ends_in_the_same_bits_on_minio_and_in_a_folder(minio: MinioServer, folder_digest: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name, value in minio.environment().items():
         monkeypatch.setenv(name, value)
