@@ -2,7 +2,6 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 UV_VERSION := 0.13.9
-PACKAGES := fl_core components pipelines tests benchmarks
 
 .PHONY: setup demo test check format services-test bench bench-quick golden images lock clean
 
@@ -33,6 +32,9 @@ check: setup
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+golden: setup
+	$(BIN)/python -m tests.pipelines.golden
 
 bench: setup
 	$(BIN)/fl bench all
