@@ -24,6 +24,6 @@ def await_store(root: str, run: str, wait_seconds: float = WAIT_SECONDS, pause_s
 
 if __name__ == "__main__":
     try:
-        await_store(*sys.argv[1:3])
+        await_store(sys.argv[1], sys.argv[2])
     except FederationError as error:
         sys.exit(str(error))

@@ -19,6 +19,7 @@ def main(words: Sequence[str] | None = None, api: Any = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--namespace", required=True)
     parser.add_argument("--endpoint", required=True, help="where the accounts find the store")
+    parser.add_argument("--private", default="", help="where whoever uses the accounts keeps keys and memory from task to task")
     parser.add_argument("--root", required=True, help="the Secret of MinIO's root")
     parser.add_argument("--account", action="append", default=[], help="the Secret of an account")
     parser.add_argument("--also-in", action="append", default=[], help="another namespace that gets the accounts' Secrets")
@@ -29,6 +30,7 @@ def main(words: Sequence[str] | None = None, api: Any = None) -> None:
     ensure(api, arguments.namespace, arguments.root, {"MINIO_ROOT_USER": _user(), "MINIO_ROOT_PASSWORD": _password()})
     for name in arguments.account:
         fresh = {"AWS_ACCESS_KEY_ID": _user(), "AWS_SECRET_ACCESS_KEY": _password(), "AWS_ENDPOINT_URL_S3": arguments.endpoint, "AWS_REGION": "us-east-1"}
+        fresh |= {"FL_PRIVATE": arguments.private} if arguments.private else {}
         there = ensure(api, arguments.namespace, name, fresh)
         for other in arguments.also_in:
             if ensure(api, other, name, there) != there:

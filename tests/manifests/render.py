@@ -74,17 +74,18 @@ def _merged(old: Any, new: Any, field: str = "") -> Any:
 
 
 def _merged_by_key(old: Sequence[Object], new: Sequence[Object], key: str) -> list[Object]:
-    """Items of the same key are merged; others come first, as kustomize has it."""
-    there = {item[key] for item in old}
-    changed = {item[key]: item for item in new}
-    return [item for item in new if item[key] not in there] + [_merged(item, changed.get(item[key], {})) for item in old]
+    """Items of the same key are merged. The patch's come first, as kustomize has it."""
+    there = {item[key]: item for item in old}
+    patched = [_merged(there.get(item[key], {}), item) for item in new]
+    return patched + [item for item in old if item[key] not in {one[key] for one in patched}]
 
 
 def pod_spec(one: Object) -> Object | None:
     """The spec of the pods that an object makes, if it makes any."""
-    if one["kind"] == "Pod":
-        return one["spec"]
-    return one["spec"]["template"]["spec"] if one["kind"] in ("Deployment", "StatefulSet", "DaemonSet", "Job") else None
+    if one["kind"] not in ("Deployment", "StatefulSet", "DaemonSet", "Job"):
+        return None
+    spec: Object = one["spec"]["template"]["spec"]
+    return spec
 
 
 def containers(one: Object) -> Iterator[Object]:

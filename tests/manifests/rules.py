@@ -122,7 +122,7 @@ def namespaces_are_closed(objects: Sequence[Object]) -> Iterator[str]:
 
 def _denies_all(one: Object) -> bool:
     closed = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    return one["kind"] == "NetworkPolicy" and one["spec"] == closed
+    return bool(one["kind"] == "NetworkPolicy" and one["spec"] == closed)
 
 
 def ways_are_narrow(objects: Sequence[Object]) -> Iterator[str]:

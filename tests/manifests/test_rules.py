@@ -33,11 +33,11 @@ def container(objects: list[Object], kind: str = "StatefulSet", name: str = "min
     return list(containers(find(objects, kind, name)))[-1]
 
 
-def rule_of(objects: list[Object], name: str = "make-credentials") -> Object:
+def rule_of(objects: list[Object], name: str = "make-credentials") -> Any:
     return find(objects, "Role", name)["rules"][-1]
 
 
-def way_of(objects: list[Object], name: str) -> Object:
+def way_of(objects: list[Object], name: str) -> Any:
     return find(objects, "NetworkPolicy", name)["spec"]["egress"][0]
 
 
@@ -52,7 +52,7 @@ BREACHES: list[tuple[rules.Rule, str, Break]] = [
     (rules.pods_are_restricted, "a capability", lambda o: container(o)["securityContext"]["capabilities"].update(add=["NET_ADMIN"])),
     (rules.pods_are_restricted, "capabilities", lambda o: container(o)["securityContext"].pop("capabilities")),
     (rules.pods_are_restricted, "a root to write to", lambda o: container(o)["securityContext"].pop("readOnlyRootFilesystem")),
-    (rules.pods_are_restricted, "an open init container", lambda o: pod_spec(find(o, "Job", "submit-federation"))["initContainers"][0].pop("securityContext")),
+    (rules.pods_are_restricted, "an open init container", lambda o: next(containers(find(o, "Job", "submit-federation"))).pop("securityContext")),
     (rules.nothing_of_the_host, "hostNetwork", lambda o: spec(o).update(hostNetwork=True)),
     (rules.nothing_of_the_host, "hostPath", lambda o: spec(o)["volumes"].append({"name": "node", "hostPath": {"path": "/"}})),
     (rules.nothing_of_the_host, "hostPort", lambda o: container(o)["ports"][0].update(hostPort=9000)),
