@@ -22,7 +22,7 @@ from fl_core.pool import Pool, open_pool
 from fl_core.publication import registry_of
 from fl_core.run_folder import MANIFEST, Run, plan_key
 from fl_core.runner import check_writable, open_run, private_store
-from fl_core.store import Store, open_private, open_store
+from fl_core.store import FileStore, Store, open_private, open_store
 
 PRIVATE, RUNNER, FAILURE = "FL_PRIVATE", "FL_RUNNER", "FL_FAILURE"
 OCCURRENCE_NAME_MAX = 26
@@ -81,9 +81,16 @@ def open_run_at(store: str, run: str) -> Run:
 
 
 def private_of(place: Store) -> Store:
-    """Where this task's organisation keeps its keys and its clients' memory: FL_PRIVATE, or beside the run."""
+    """Where this task's organisation keeps its keys and its clients' memory: FL_PRIVATE, or beside the run's folder; InputError where a pod would lose them."""
     folder = os.environ.get(PRIVATE)
-    return open_private(folder).at(place.uri.rstrip("/").rpartition("/")[2]) if folder else private_store(place)
+    if folder:
+        return open_private(folder).at(place.uri.rstrip("/").rpartition("/")[2])
+    if not isinstance(place, FileStore) and RUNNER not in os.environ:
+        raise InputError(
+            f"{PRIVATE} is not set; it says where this role keeps its keys and its clients' memory from task to task, such as s3://private-bucket: "
+            "put it into the Secret of the store's credentials."
+        )
+    return private_store(place)
 
 
 def ended_before(one: Run, round: int) -> bool:

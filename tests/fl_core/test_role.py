@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from fl_core import role
-from fl_core.errors import SignatureError, StoreError
+from fl_core.errors import InputError, SignatureError, StoreError
 from fl_core.generator import write_job
 from fl_core.run_folder import Run
-from fl_core.store import PRIVATE, FileStore
+from fl_core.stage import private_of
+from fl_core.store import PRIVATE, DictStore, FileStore
 from tests.jobs import tiny_job
 
 
@@ -41,3 +42,15 @@ def test_who_does_not_come_is_named_and_the_role_ends_with_exit_code_3(tmp_path:
     ended = subprocess.run([sys.executable, "-m", "fl_core.role"], input=told, text=True, capture_output=True, check=False, timeout=120)
     assert ended.returncode == 3
     assert ended.stderr == "The federation did not come together within 0.1 s: worker-0, worker-1 did not arrive.\n"
+
+
+def test_a_pod_that_would_lose_its_keys_says_where_to_put_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = DictStore({})
+    for name in ("FL_PRIVATE", "FL_RUNNER"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(InputError, match=r"FL_PRIVATE is not set; it says where this role keeps its keys .* put it into the Secret"):
+        private_of(place)
+    monkeypatch.setenv("FL_PRIVATE", "s3://private-bucket")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "key")
+    assert private_of(FileStore(Path("/store/runs/r"))).uri == "s3://private-bucket/r"

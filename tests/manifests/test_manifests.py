@@ -170,6 +170,13 @@ def test_runs_find_the_secret_under_the_name_that_pipelines_use() -> None:
         assert launcher["data"]["defaultPipelineRoot"].startswith("s3://")
 
 
+@pytest.mark.parametrize("target", ["demo", "demo/overlays/standalone-kfp"])
+def test_tasks_learn_where_their_keys_outlive_them_in_a_bucket_that_is_made(target: str) -> None:
+    line, accounts = words(target, "Job", "make-credentials"), words(target, "Job", "make-accounts")
+    private = line[line.index("--private") + 1].removeprefix("s3://")
+    assert private in {accounts[i + 1] for i, word in enumerate(accounts) if word == "--bucket"}
+
+
 @pytest.mark.parametrize("target", [target for target in TARGETS if target.startswith("demo")])
 def test_a_platforms_network_lets_the_demos_namespace_in(target: str) -> None:
     (namespace,) = (one for one in rendered(target) if one["kind"] == "Namespace")
