@@ -66,7 +66,7 @@ def _rows(lines: Sequence[tuple[int, str]], delimiter: str, path: Path) -> Itera
         yield from ((number, line.split()) for number, line in lines)
         return
     # Between tabs a quotation mark is a letter like others: titles of songs have them.
-    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     reader = csv.reader((line for _, line in lines), delimiter=delimiter, skipinitialspace=True, quoting=quoting)
     try:
         for cells in reader:
