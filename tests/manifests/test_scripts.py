@@ -70,6 +70,15 @@ def test_credentials_are_made_once_and_each_is_its_own() -> None:
     assert cluster.contents() == first
 
 
+def test_accounts_learn_of_a_private_place_where_there_is_one() -> None:
+    with_place, without = FakeCluster(), FakeCluster()
+    credentials.main([*ORDER, "--private", "s3://private"], with_place)
+    credentials.main(ORDER, without)
+    assert with_place.contents()["ours", "one"]["FL_PRIVATE"] == "s3://private"
+    assert "FL_PRIVATE" not in without.contents()["ours", "one"]
+    assert "FL_PRIVATE" not in with_place.contents()["ours", "root"]
+
+
 def test_an_account_goes_to_another_namespace_and_root_stays() -> None:
     cluster = FakeCluster()
     credentials.main([*ORDER, "--also-in", "kubeflow"], cluster)
