@@ -19,6 +19,7 @@ COMMANDS = {
     "verify": "check signatures, digests and sums of a run",
     "keys": "make a role's private key",
     "store": "write the store policy of each role",
+    "data": "make, prepare, check and show data",
     "models": "list, show, promote, roll back and export published models",
     "submit": "start a job on Kubeflow Pipelines, or a worker of it in an organisation's own cluster",
     "schedule": "train a job again and again, and publish what passes its gate",

@@ -1,0 +1,53 @@
+"""Words as numbers: how LEAF cuts tweets, and vocabularies from a file or from the training half."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from fl_core.datasets._bytes import read_bytes
+from fl_core.errors import InputError
+
+TWEET_WORDS = 25
+PAD, UNKNOWN = "<PAD>", "<UNK>"
+_WORD = re.compile(r"[\w']+|[.,!?;]")
+
+
+def cut_words(text: str) -> list[str]:
+    """Words and the marks . , ! ? ; in their order.
+
+    >>> cut_words("Don't stop!")
+    ["Don't", 'stop', '!']
+    """
+    return _WORD.findall(text)
+
+
+def number_tweet(text: str, numbers: Mapping[str, int]) -> list[int]:
+    """The numbers of the first TWEET_WORDS words; an unknown word, and what is missing at the end, is the number after the last."""
+    unknown = len(numbers)
+    found = [numbers.get(word, unknown) for word in cut_words(text)[:TWEET_WORDS]]
+    return found + [unknown] * (TWEET_WORDS - len(found))
+
+
+def most_common(words: Iterable[str], count: int) -> list[str]:
+    """At most `count` words, the most frequent first and equals by name."""
+    counts = Counter(words)
+    return sorted(counts, key=lambda word: (-counts[word], word))[:count]
+
+
+def read_vocabulary(path: Path) -> list[str]:
+    """The words of a JSON list, or of LEAF's embs.json, which holds them under "vocab"."""
+    try:
+        content = json.loads(read_bytes(path))
+    except ValueError as error:
+        raise InputError(f"The vocabulary '{path}' is not JSON ({error}); it is a list of words.") from error
+    words = content.get("vocab") if isinstance(content, dict) else content
+    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+        raise InputError(f"The vocabulary '{path}' holds no list of words; write one as JSON, or as LEAF's embs.json with 'vocab'.")
+    return words
+
+
+def number_words(words: Sequence[str]) -> dict[str, int]:
+    """Each word's number from 0 on."""
+    return {word: number for number, word in enumerate(words)}
