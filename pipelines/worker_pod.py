@@ -23,7 +23,8 @@ from pipelines.cluster import (
     resources_of,
 )
 
-JOB_FOLDER, JOB_FILE = "/etc/paddlefl", "job.yaml"
+JOB_FOLDER, JOB_FILE = "/job", "job.yaml"
+REACHES_STORE = {"reaches-store": "true"}  # the network policies of manifests/ let such pods out
 SPEC = "paddlefl/spec-sha256"
 CPU, MEMORY, STORAGE = "1", "2Gi", "1Gi"  # of a worker whose resources the job leaves open
 PROCESSES_MAX, RESTARTS, TIMEOUT_SECONDS, KEPT_SECONDS = 100, 20, 604_800, 604_800
@@ -138,7 +139,7 @@ def pod_template(work: Work, settings: Kubernetes) -> Object:
         spec["nodeSelector"] = dict(settings.node_selector)
     if settings.tolerations:
         spec["tolerations"] = [toleration.model_dump(exclude_none=True) for toleration in settings.tolerations]
-    return {"metadata": {"labels": {**settings.labels, **labels(work.run, work.section.name)}}, "spec": spec}
+    return {"metadata": {"labels": {**settings.labels, **REACHES_STORE, **labels(work.run, work.section.name)}}, "spec": spec}
 
 
 def _container(work: Work, settings: Kubernetes) -> Object:

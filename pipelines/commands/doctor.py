@@ -1,4 +1,4 @@
-"""`fl doctor`: says what this machine has, what is missing and how to mend it."""
+"""`fl doctor`: says what this machine has, what is missing and how to mend it; with --host, what a Kubeflow Pipelines lets one do."""
 
 import argparse
 import ctypes
@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
+
+from pipelines.host import add_host, open_client
 
 PACKAGES = ("paddlepaddle", "numpy", "kfp", "kubernetes", "minio", "safetensors", "scikit-learn")
 DISK_BYTES_MIN = 1 << 30
@@ -23,10 +25,12 @@ class Finding(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the findings as one JSON object and nothing else")
+    add_host(parser, required=False)
+    parser.set_defaults(host=None)  # only when asked: the checks of this machine need no server
 
 
 def main(arguments: argparse.Namespace) -> int:
-    findings = [check() for check in CHECKS]
+    findings = look_at_host(arguments) if arguments.host else [check() for check in CHECKS]
     if arguments.json:
         print(json.dumps({"findings": [finding._asdict() for finding in findings]}))
     else:
@@ -83,6 +87,33 @@ def _training() -> Finding:
 def _disk() -> Finding:
     free = shutil.disk_usage(".").free
     return Finding(free > DISK_BYTES_MIN, "disk", f"{free / 1e9:.1f} GB free here" + ("" if free > DISK_BYTES_MIN else "; a run needs some room"))
+
+
+def look_at_host(arguments: argparse.Namespace) -> list[Finding]:
+    """Whether the server answers, knows us, serves our namespace, and shows us what `fl submit` and `fl schedule` look at. Changes nothing there."""
+    from fl_core.errors import FederationError
+    from pipelines.kfp_client import explained
+
+    try:
+        client = open_client(arguments)
+        with explained(arguments.host, arguments.namespace):
+            store = client.get_kfp_healthz().pipeline_store or "unknown"
+    except FederationError as error:
+        return [Finding(False, "host", str(error))]
+    namespace = client.get_user_namespace()
+    about = f"{arguments.host} answers; {f'many namespaces, yours is {namespace}' if namespace else 'one namespace, its own'}; pipelines are kept in: {store}"
+    findings = [Finding(True, "host", about)]
+    for name, call in (
+        ("experiments", client.list_experiments), ("pipelines", client.list_pipelines), ("runs", client.list_runs), ("schedules", client.list_recurring_runs)
+    ):  # fmt: skip
+        try:
+            with explained(arguments.host, namespace):
+                found = call(page_size=1, namespace=namespace or None).total_size or 0
+            findings.append(Finding(True, name, f"{found} there"))
+        except FederationError as error:
+            findings.append(Finding(False, name, str(error)))
+    told = "its release, its default of retries and its caching are not told by its API; docs/kubeflow.md says how to look"
+    return [*findings, Finding(True, "not checked", told)]
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (_python, _packages, _libgomp, _processor, _disk, _training)

@@ -320,6 +320,7 @@ ANSWERS: dict[str, Callable[..., Any]] = {
     "upload_pipeline_version": _upload,
     "run_service_create_run": _create_run,
     "run_service_get_run": _get_run,
+    "run_service_list_runs": _list("runs"),
     "recurring_run_service_create_recurring_run": _create_recurring,
     "recurring_run_service_list_recurring_runs": _list("recurring_runs"),
     "recurring_run_service_enable_recurring_run": _set_status("ENABLED"),

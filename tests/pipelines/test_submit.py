@@ -56,6 +56,12 @@ def test_a_job_becomes_a_pipeline_with_a_version_an_experiment_and_a_run_with_it
     assert begun.url == f"{server.url}/#/runs/details/{run['run_id']}"
 
 
+def test_the_layout_live_is_submitted_with_the_same_parameters(server: KfpStub) -> None:
+    begun = submitted(server, tiny_job(), run="spring", layout="live")
+    assert begun.version.choice.layout == "live"
+    assert server.kept["runs"][0]["runtime_config"]["parameters"] == {"store": STORE, "run": "spring"}
+
+
 def test_the_same_job_uses_the_version_that_is_there_and_another_job_or_layout_uploads_one(server: KfpStub) -> None:
     client = client_of(server)
     first, again, other, live = upload(client, tiny_job()), upload(client, tiny_job()), upload(client, tiny_job("rounds=2")), upload(client, tiny_job(), "live")
@@ -284,6 +290,21 @@ def test_a_store_that_cannot_be_read_from_here_is_named_once(monkeypatch: pytest
     rounds.look()
     rounds.look()
     assert told == ["Rounds and metrics are not shown, because the store cannot be read from here: it is behind a wall."]
+
+
+def test_the_doctor_says_what_a_host_lets_one_do(server: KfpStub, environment: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--host", server.url]) == 0
+    out = capsys.readouterr().out
+    assert f"ok    host: {server.url} answers; one namespace, its own; pipelines are kept in: database" in out
+    assert "ok    schedules: 0 there" in out
+    server.fail("run_service_list_runs", 403)
+    assert main(["doctor", "--host", server.url, "--json"]) == 1
+    findings = {one["name"]: one for one in json.loads(capsys.readouterr().out)["findings"]}
+    assert [name for name, one in findings.items() if not one["good"]] == ["runs"]
+    assert "(403)" in findings["runs"]["text"]
+    assert set(server.asked) & {"run_service_create_run", "experiment_service_create_experiment"} == set()
+    assert main(["doctor", "--host", server.url, "--namespace", "team-a"]) == 1
+    assert "MISS  host: --namespace is 'team-a'" in capsys.readouterr().out
 
 
 def test_the_stub_refuses_what_the_published_api_does_not_know(server: KfpStub) -> None:
