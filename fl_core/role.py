@@ -57,12 +57,17 @@ def work(store: str, run: str, worker: str, program_sha256: str, start_seconds: 
             "compile the job again with `fl compile`."
         )
     with open_pool() as pool:
-        live.work(run, place, private_of(place), worker, pool, job=job, start_seconds=start_seconds, tell=lambda line: print(line, flush=True))
+        rounds = live.work(run, place, private_of(place), worker, pool, job=job, start_seconds=start_seconds, tell=_tell)
+    _tell(f"the run '{run}' ended after {rounds} rounds")
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
 
 
 def _tell_round(progress: Progress) -> None:
     figures = [f"{progress.examples} examples", f"{progress.seconds:.2f} s", *(f"{name} {value:.4g}" for name, value in progress.metrics.items())]
-    print(f"round {progress.round} of at most {progress.rounds}: {', '.join(figures)}", flush=True)
+    _tell(f"round {progress.round} of at most {progress.rounds}: {', '.join(figures)}")
 
 
 ROLES: Mapping[str, Callable[..., None]] = {"serve": serve, "work": work}

@@ -143,9 +143,10 @@ def test_the_compiled_tasks_end_in_the_digest_of_one_process_though_roles_are_ki
     assert "round 4 of at most 4:" in said["Serve the federation"]
     outputs = tmp_path / "outputs" / "Serve-the-federation"
     assert parameters_in(outputs) == {"Output": undisturbed.digest}
-    assert (outputs / "html").read_text().startswith("<!doctype html>")
+    assert (outputs / "html").read_text().startswith("<!DOCTYPE html>")
     assert open_run(tmp_path / "store" / "runs" / "tiny-7").record("summary.json")["metrics"] == undisturbed.metrics
-    assert parameters_in(tmp_path / "outputs" / "Work-at-worker-0") == {"Output": 4}
+    assert "the run 'tiny-7' ended after 4 rounds" in said["Work at worker-1"]
+    assert parameters_in(tmp_path / "outputs" / "Work-at-worker-0") == {"Output": undisturbed.run.record("job/cards/worker-0.json")["fingerprint"]}
 
 
 def parameters_in(outputs: Path) -> dict[str, Any]:
