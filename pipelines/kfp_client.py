@@ -1,6 +1,7 @@
 """Kubeflow Pipelines' own client, made so that every call ends, and what it answers said in one sentence."""
 
 import json
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from fl_core.errors import FederationError, InputError
 from pipelines.calls import BACKOFF_SECONDS, SAID_MAX, HostError, bound, retries, said_in, unreached
 
 PAGE, PAGES_MAX = 100, 100
+ALONE = "kubeflow"  # what kfp takes for no namespace
 FORWARD = "kubectl port-forward -n kubeflow svc/ml-pipeline-ui 8080:80"
 
 
@@ -58,12 +60,15 @@ def connect(host: str, access: Access = Access(), *, namespace: str = "", backof
     """
     if not host.startswith(("http://", "https://")):
         raise InputError(f"--host is '{host}'; it is a URL, such as http://localhost:8080 behind `{FORWARD}`.")
+    for file in (access.token_file, access.ca_file):
+        if file and not os.access(file, os.R_OK):
+            raise InputError(f"The file '{file}' cannot be read; --token-file holds a bearer token, --ca-file certificates.")
     credentials = ServiceAccountTokenVolumeCredentials(path=access.token_file) if access.token_file else None
     with warnings.catch_warnings(), explained(host, namespace):
         warnings.simplefilter("ignore", FutureWarning)  # kfp says with every client which servers it is for
         client = _Client(
             host, backoff_seconds=backoff_seconds, existing_token=access.token or None, credentials=credentials, cookies=access.cookies or None,
-            ssl_ca_cert=access.ca_file or None,
+            ssl_ca_cert=access.ca_file or None, namespace=namespace or ALONE,
         )  # fmt: skip
         bound(client._healthz_api.api_client)
         _choose_namespace(client, namespace)
@@ -91,7 +96,7 @@ def explained(host: str, namespace: str = "") -> Iterator[None]:
     except urllib3.exceptions.HTTPError as error:
         raise HostError(unreached("Kubeflow Pipelines", host, error, f"is the port-forward running (`{FORWARD}`)?")) from error
     except OSError as error:
-        raise InputError(f"The token or certificate file '{error.filename}' cannot be read: {error.strerror}.") from error
+        raise HostError(f"The token in '{error.filename}' cannot be read any more: {error.strerror}.") from error
 
 
 def _refusal(host: str, namespace: str, error: ApiException) -> FederationError:

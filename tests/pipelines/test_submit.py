@@ -106,6 +106,19 @@ def test_a_token_file_is_read_again_for_every_call(server: KfpStub, tmp_path: Pa
         list(every(client.list_pipelines, "pipelines"))
 
 
+def test_a_pod_shows_the_token_that_its_cluster_projects(
+    server: KfpStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    monkeypatch.delenv("FL_KFP_TOKEN", raising=False)
+    monkeypatch.delenv("KF_PIPELINES_SA_TOKEN_PATH", raising=False)
+    assert main(["doctor", "--host", server.url]) == 1
+    monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", str(tmp_path / "token"))
+    assert main(["doctor", "--host", server.url]) == 0
+    assert main(["doctor", "--host", server.url, "--token-file", str(tmp_path / "none")]) == 1
+    assert "cannot be read; --token-file holds a bearer token" in capsys.readouterr().out
+
+
 REFUSALS = [
     (400, InputError, "takes the request for wrong (400): said so."),
     (401, HostError, "does not know who you are (401); give a token in FL_KFP_TOKEN"),

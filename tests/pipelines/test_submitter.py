@@ -16,6 +16,7 @@ from fl_core.job import parse_job
 from pipelines import submitter
 from pipelines.calls import HostError
 from pipelines.cli import main
+from pipelines.cluster import STORE_SECRET
 from pipelines.submitter import Cluster, apply, delete, follow, of_configuration, open_cluster
 from pipelines.worker_pod import Work, config_map, job_object, parse_volume
 from tests.jobs import DIGITS
@@ -51,6 +52,17 @@ def test_the_pod_is_one_that_pod_security_restricted_lets_in() -> None:
     assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
     assert pod["volumes"][0]["emptyDir"]["sizeLimit"]
     assert container["resources"]["limits"] == container["resources"]["requests"] == {"cpu": "2500m", "memory": "3Gi", "ephemeral-storage": "1Gi"}
+
+
+def test_the_pod_keeps_to_what_the_manifests_of_an_organisation_keep_to() -> None:
+    documents = yaml.safe_load_all((Path(__file__).parents[2] / "manifests" / "organisation" / "base" / "worker.yaml").read_text())
+    theirs = next(one for one in documents if one["kind"] == "Deployment")["spec"]["template"]
+    ours = job_object(WORK)["spec"]["template"]
+    for key in ("securityContext", "automountServiceAccountToken"):
+        assert ours["spec"][key] == theirs["spec"][key]
+    assert ours["spec"]["containers"][0]["securityContext"] == theirs["spec"]["containers"][0]["securityContext"]
+    assert ours["metadata"]["labels"]["reaches-store"] == theirs["metadata"]["labels"]["reaches-store"]
+    assert theirs["spec"]["containers"][0]["envFrom"][0]["secretRef"]["name"] == STORE_SECRET
 
 
 def test_what_the_job_asks_for_reaches_the_pod_but_not_our_labels() -> None:
