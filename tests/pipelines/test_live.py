@@ -21,6 +21,7 @@ from fl_core.pool import Pool
 from fl_core.role import run_name
 from fl_core.runner import open_run
 from pipelines import live
+from pipelines.cli import main
 from pipelines.layouts import choose, compile_job
 from pipelines.lint import lint
 from pipelines.unrolled import compile_text
@@ -96,6 +97,17 @@ def test_lint_finds_nothing_in_either_layout(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_the_layout_is_chosen_by_rounds_and_workers_and_says_why(overrides: list[str], wanted: str | None, layout: str, why: str) -> None:
     assert choose(parse_job(HELD_OUT, overrides), wanted) == (layout, why)
+
+
+def test_compile_prints_the_file_and_says_why_on_the_other_stream(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "job.yaml").write_text(HELD_OUT)
+    words = ["compile", str(tmp_path / "job.yaml"), "-o", str(tmp_path / "p.yaml"), "--set", "rounds=11"]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{tmp_path}/p.yaml\n"
+    assert said.err == f"layout live: 11 rounds with 2 workers {TOO_MANY}\n"
+    assert main([*words, "--layout", "unrolled"]) == 2
+    assert capsys.readouterr().err.endswith("or compile it to the layout 'live', one long task per role.\n")
 
 
 def test_what_a_user_fills_in_must_fit_the_compiled_roles() -> None:
