@@ -1,8 +1,8 @@
-"""`fl data leaf synthetic|stats`: makes and counts LEAF's data."""
+"""`fl data leaf synthetic|shakespeare|sample|split|stats`: makes, prepares and counts LEAF's data."""
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Found = tuple[dict[str, Any], list[str]]
@@ -18,6 +18,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     made.add_argument("--features", type=int, default=60, metavar="N", help="how many numbers a sample has (default: %(default)s)")
     made.add_argument("--seed", type=int, default=931231, metavar="N", help="seed of all draws (default: LEAF's, %(default)s)")
     _add_out(made)
+    plays = _add(commands, "shakespeare", _shakespeare, "make LEAF's Shakespeare from plain plays")
+    plays.add_argument("--plays", required=True, metavar="FILE", help="a .txt file, or a folder or tar archive of them: NAME, a tab, what is said")
+    _add_out(plays)
+    sampled = _add(commands, "sample", _sample, "sample a set, and leave out users with few samples")
+    sampled.add_argument("folder", metavar="DIR", help="the folder with all_data")
+    sampled.add_argument("-s", dest="how", choices=["iid", "niid"], help="deal the samples to new users (iid), or sample whole users (niid)")
+    sampled.add_argument("--sf", type=float, default=0.1, metavar="SHARE", help="the share of the samples (default: %(default)s)")
+    sampled.add_argument("--iu", type=float, default=0.01, metavar="SHARE", help="iid: how many users, as a share of those there are (default: %(default)s)")
+    sampled.add_argument("-k", dest="samples_above", type=int, metavar="N", help="keep the users with more than N samples")
+    sampled.add_argument("--smplseed", type=int, default=0, metavar="N", help="seed of the draws (default: %(default)s)")
+    split = _add(commands, "split", _split, "split a set into train and test")
+    split.add_argument("folder", metavar="DIR", help="the folder with all_data, sampled_data or rem_user_data")
+    split.add_argument("-t", dest="by", choices=["sample", "user"], default="sample", help="split each user's samples, or the users (default: %(default)s)")
+    split.add_argument("--tf", type=float, default=0.9, metavar="SHARE", help="the share to train on (default: %(default)s)")
+    split.add_argument("--gap", type=int, metavar="N", help="by sample, in their order, N between the halves left out; 79 for Shakespeare's windows")
+    split.add_argument("--users-a-file", type=int, metavar="N", help="by user, at most N in a file; LEAF writes FEMNIST with 50")
+    split.add_argument("--spltseed", type=int, default=0, metavar="N", help="seed of the draws (default: %(default)s)")
     stats = _add(commands, "stats", _stats, "count users and samples, and say how uneven they are")
     stats.add_argument("folder", metavar="DIR", help="a folder of LEAF files, or one file")
 
@@ -46,9 +63,7 @@ def _synthetic(arguments: argparse.Namespace) -> Found:
     from fl_core.leaf.stats import count_samples
     from fl_core.leaf.synthetic import make_users
 
-    for name, least, most in (("users", 1, 1_000_000), ("classes", 2, 10_000), ("features", 1, 10_000), ("seed", 0, 2**32 - 1)):
-        if not least <= getattr(arguments, name) <= most:
-            raise InputError(f"--{name} is {getattr(arguments, name)}; it is a number from {least} to {most}.")
+    _check(arguments, users=(1, 1_000_000), classes=(2, 10_000), features=(1, 10_000), seed=(0, 2**32 - 1))
     path = Path(arguments.out) / "all_data" / "all_data.json"
     if path.exists():
         raise InputError(f"'{path}' exists already; name another folder.")
@@ -56,6 +71,59 @@ def _synthetic(arguments: argparse.Namespace) -> Found:
     write_file(path, users)
     found = {"file": str(path), **count_samples([len(data["y"]) for data in users.values()])}
     return found, [f"{found['users']} users with {found['samples']} samples were written to {path}."]
+
+
+def _check(arguments: argparse.Namespace, **limits: tuple[float, float]) -> None:
+    """InputError where an option is given and lies outside its limits."""
+    from fl_core.errors import InputError
+
+    for name, (least, most) in limits.items():
+        value = getattr(arguments, name)
+        if value is not None and not least <= value <= most:
+            word = {"samples_above": "-k"}.get(name, f"--{name.replace('_', '-')}")
+            raise InputError(f"{word} is {value}; it is a number from {least} to {most}.")
+
+
+def _shakespeare(arguments: argparse.Namespace) -> Found:
+    from pathlib import Path
+
+    from fl_core.leaf.shakespeare import write_plays
+    from fl_core.leaf.stats import count_samples
+
+    found = {"folder": arguments.out, **count_samples(write_plays(Path(arguments.plays), Path(arguments.out)))}
+    return found, [f"{found['users']} roles with {found['samples']} samples were written to {arguments.out}."]
+
+
+def _sample(arguments: argparse.Namespace) -> Found:
+    from pathlib import Path
+
+    from fl_core.errors import InputError
+    from fl_core.leaf.preparation import keep_users, sample_files
+
+    _check(arguments, sf=(0.0, 1.0), iu=(0.0, 1.0), samples_above=(0, 10**9), smplseed=(0, 2**63 - 1))
+    folder = Path(arguments.folder)
+    if arguments.how is None and arguments.samples_above is None:
+        raise InputError("Neither -s nor -k is given; say how to sample, how many samples a user has at least, or both.")
+    written = [] if arguments.how is None else sample_files(folder, arguments.how, arguments.sf, arguments.iu, arguments.smplseed)
+    if arguments.samples_above is not None:
+        written += keep_users(folder, arguments.samples_above)
+    return _written(written)
+
+
+def _split(arguments: argparse.Namespace) -> Found:
+    from pathlib import Path
+
+    from fl_core.leaf.preparation import split_by_sample, split_by_user
+
+    _check(arguments, tf=(0.0, 1.0), gap=(0, 10**9), users_a_file=(1, 10**9), spltseed=(0, 2**63 - 1))
+    folder = Path(arguments.folder)
+    if arguments.by == "user":
+        return _written(split_by_user(folder, arguments.tf, arguments.spltseed, arguments.users_a_file))
+    return _written(split_by_sample(folder, arguments.tf, arguments.spltseed, arguments.gap))
+
+
+def _written(paths: Sequence[Any]) -> Found:
+    return {"files": [str(path) for path in paths]}, [str(path) for path in paths]
 
 
 def _stats(arguments: argparse.Namespace) -> Found:

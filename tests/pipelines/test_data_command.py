@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.cli import main
-from tests.fl_core.datasets.leaf_files import write
+from tests.fl_core.datasets.leaf_files import content, write
 
 
 def test_a_synthetic_set_is_made_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,3 +35,41 @@ def test_a_set_is_not_made_over_another(tmp_path: Path, capsys: pytest.CaptureFi
 def test_statistics_of_nothing_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "leaf", "stats", str(tmp_path)]) == 2
     assert "has no LEAF file with users" in capsys.readouterr().err
+
+
+def test_a_set_is_sampled_split_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    users = {f"u{n}": {"x": [[n]] * n, "y": [0] * n} for n in range(1, 9)}
+    write(tmp_path / "all_data" / "all_data.json", content(users))
+    assert main(["data", "leaf", "sample", str(tmp_path), "-s", "niid", "--sf", "1.0", "-k", "3", "--json"]) == 0
+    files = json.loads(capsys.readouterr().out)["files"]
+    assert [Path(file).name for file in files] == ["all_data_niid_0.json", "all_data_niid_0_keep_3.json"]
+    assert main(["data", "leaf", "split", str(tmp_path), "-t", "user", "--tf", "0.8", "--spltseed", "1"]) == 0
+    assert capsys.readouterr().out.split() == [
+        str(tmp_path / half / f"all_data_0_niid_0_keep_3_{half}_8.json") for half in ("train", "test")
+    ]  # fmt: skip
+    (tmp_path / "all_data").rename(tmp_path / "aside")
+    assert main(["data", "leaf", "stats", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["samples"] == 4 + 5 + 6 + 7 + 8
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["sample"], "Neither -s nor -k is given"),
+        (["sample", "-s", "iid", "--sf", "1.5"], "--sf is 1.5"),
+        (["sample", "-k", "-1"], "-k is -1"),
+        (["split", "--tf", "nan"], "--tf is nan"),
+        (["split", "--gap", "-1"], "--gap is -1"),
+        (["split"], "has no LEAF files"),
+    ],
+)
+def test_a_preparation_that_cannot_be_is_one_sentence(tmp_path: Path, words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "leaf", words[0], str(tmp_path), *words[1:]]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_plays_become_a_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "play.txt").write_text("ACT I\nWitch\tWhen\n\tshall\n")
+    assert main(["data", "leaf", "shakespeare", "--plays", str(tmp_path / "play.txt"), "--out", str(tmp_path / "set"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["samples"] == 11
