@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any
 
+import numpy as np
+
 from fl_core.codec import Record
-from fl_core.data import fingerprint, open_data
+from fl_core.data import FINGERPRINTED_CLIENTS_MAX, fingerprint, open_data
 from fl_core.errors import InputError, did_you_mean
 from fl_core.job import Job, WorkerSection
 from fl_core.names import EqualSizes, NumberedNames
@@ -90,7 +92,18 @@ def make_card(job: Job, worker: str, household: Household) -> Record:
         first = household.open(household.clients[0])
         card["x"] = {"dtype": str(first.x.dtype), "shape": list(first.x.shape[1:])}
         card["y"] = {"dtype": str(first.y.dtype), "shape": list(first.y.shape[1:])}
+        if (ends := _label_range(household)) is not None:
+            card["y"]["range"] = ends
     return card
+
+
+def _label_range(household: Household) -> list[float] | None:
+    """The least and the greatest label of all clients; None above FINGERPRINTED_CLIENTS_MAX clients, or where they are no finite numbers."""
+    if len(household.clients) > FINGERPRINTED_CLIENTS_MAX:
+        return None
+    labels = (household.open(client).y for client in household.clients)
+    ends = np.array([(y.min(), y.max()) for y in labels if y.size and y.dtype.kind in "iuf"])
+    return [ends[:, 0].min().item(), ends[:, 1].max().item()] if ends.size and np.isfinite(ends).all() else None
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,25 @@
-"""`fl data leaf synthetic|shakespeare|sample|split|stats`: makes, prepares and counts LEAF's data."""
+"""`fl data card|check`: compares the workers' data before training; `fl data leaf …`: makes, prepares and counts LEAF's data."""
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 Found = tuple[dict[str, Any], list[str]]
+WRONG_INPUT = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    card = _add(actions, "card", _card, "write a worker's data card: schema, counts, range of labels and a fingerprint, never rows")
+    card.add_argument("job", metavar="JOB", help="the job file")
+    card.add_argument("--worker", required=True, metavar="NAME", help="the worker, as the job calls it")
+    card.add_argument("-o", "--out", required=True, metavar="FILE", help="the file to write")
+    check = _add(actions, "check", _compare, "compare the workers' data cards before training; exit 2 where they do not match")
+    check.add_argument("job", metavar="JOB", help="the job file")
+    check.add_argument("cards", nargs="+", metavar="CARD", help="the cards: from `fl data card`, or of a run, RUN/job/cards/WORKER.json")
+    check.add_argument("--uneven-labels", action="store_true", help="workers may have other labels than the rest")
     leaf = actions.add_parser("leaf", help="LEAF's data: make, sample, split and count them", description="LEAF's data: make, sample, split and count them.")
     commands = leaf.add_subparsers(dest="leaf_action", required=True, metavar="ACTION")
     made = _add(commands, "synthetic", _synthetic, "make LEAF's synthetic set")
@@ -50,9 +60,43 @@ def _add_out(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--out", required=True, metavar="DIR", help="the folder to write to")
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: argparse.Namespace) -> int:
     found, lines = arguments.function(arguments)
-    print(json.dumps(found) if arguments.json else "\n".join(lines))
+    wrong = bool(found.get("mismatches"))
+    if arguments.json:
+        print(json.dumps(found))
+    else:
+        print("\n".join(lines), file=sys.stderr if wrong else sys.stdout)
+    return WRONG_INPUT if wrong else 0
+
+
+def _card(arguments: argparse.Namespace) -> Found:
+    from pathlib import Path
+
+    from fl_core.codec import encode_record
+    from fl_core.errors import InputError
+    from fl_core.federation import make_card, open_household
+    from fl_core.job import load_job
+
+    job = load_job(arguments.job)
+    card = make_card(job, arguments.worker, open_household(job, arguments.worker))
+    try:
+        with Path(arguments.out).open("xb") as file:
+            file.write(encode_record(card))
+    except OSError as error:
+        raise InputError(f"The card cannot be written to '{arguments.out}': {error.strerror}.") from error
+    return card, [f"The card of '{arguments.worker}' was written to {arguments.out}."]
+
+
+def _compare(arguments: argparse.Namespace) -> Found:
+    from pathlib import Path
+
+    from fl_core.cards import find_mismatches, read_card
+    from fl_core.job import load_job
+
+    cards = [read_card(Path(path)) for path in arguments.cards]
+    mismatches = find_mismatches(load_job(arguments.job), cards, uneven_labels=arguments.uneven_labels)
+    return {"workers": [card["worker"] for card in cards], "mismatches": mismatches}, mismatches or [f"The {len(cards)} cards match."]
 
 
 def _synthetic(arguments: argparse.Namespace) -> Found:

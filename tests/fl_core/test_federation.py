@@ -110,7 +110,7 @@ def test_a_card_tells_schema_and_counts_and_never_a_row() -> None:
     assert card["sizes"] == [1, 2, 3]
     assert card["test"] == 3
     assert card["x"] == {"dtype": "int64", "shape": [2]}
-    assert card["y"] == {"dtype": "float64", "shape": []}
+    assert card["y"] == {"dtype": "float64", "shape": [], "range": [0.0, 0.0]}
     assert set(card) == {"worker", "clients", "sizes", "fingerprint", "test", "x", "y"}
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from pipelines.cli import main
 from tests.fl_core.datasets.leaf_files import content, write
+from tests.jobs import DIGITS
 
 
 def test_a_synthetic_set_is_made_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,3 +74,43 @@ def test_plays_become_a_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     (tmp_path / "play.txt").write_text("ACT I\nWitch\tWhen\n\tshall\n")
     assert main(["data", "leaf", "shakespeare", "--plays", str(tmp_path / "play.txt"), "--out", str(tmp_path / "set"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["samples"] == 11
+
+
+@pytest.fixture
+def job_file(tmp_path: Path) -> Path:
+    path = tmp_path / "job.yaml"
+    path.write_text(DIGITS)
+    return path
+
+
+def card_of(job_file: Path, worker: str) -> Path:
+    path = job_file.parent / f"{worker}.json"
+    assert main(["data", "card", str(job_file), "--worker", worker, "-o", str(path)]) == 0
+    return path
+
+
+def test_the_cards_of_one_data_set_match(job_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cards = [str(card_of(job_file, worker)) for worker in ("worker-0", "worker-1")]
+    capsys.readouterr()
+    assert main(["data", "check", str(job_file), *cards]) == 0
+    assert capsys.readouterr().out == "The 2 cards match.\n"
+
+
+def test_a_mismatch_is_one_sentence_and_exit_2(job_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cards = [card_of(job_file, worker) for worker in ("worker-0", "worker-1")]
+    card = json.loads(cards[1].read_text())
+    cards[1].write_text(json.dumps({**card, "x": {"dtype": "float32", "shape": [63]}}))
+    capsys.readouterr()
+    words = ["data", "check", str(job_file), *map(str, cards)]
+    assert main(words) == 2
+    sentence = "The worker 'worker-1' has (63,) as x's shape, but 'worker-0' has (64,); make them equal."
+    assert capsys.readouterr() == ("", f"{sentence}\n")
+    assert main([*words, "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["mismatches"] == [sentence]
+
+
+def test_a_card_is_not_written_over_another(job_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = card_of(job_file, "worker-0")
+    before = path.read_bytes()
+    assert main(["data", "card", str(job_file), "--worker", "worker-1", "-o", str(path)]) == 2
+    assert path.read_bytes() == before
