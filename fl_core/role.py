@@ -12,7 +12,7 @@ from fl_core.pool import open_pool
 from fl_core.run_folder import MANIFEST, Run, read_job
 from fl_core.runner import Progress
 from fl_core.stage import OCCURRENCE_NAME_MAX, ending, filled_in, open_run_at, place_of, private_of
-from fl_core.store import open_store
+from fl_core.store import Store, open_store
 from fl_core.supervisor import supervise
 
 
@@ -42,7 +42,7 @@ def serve(store: str, run: str, bundle: str, overrides: str, start_from: str, se
     job = filled_in(bundle, overrides, start_from, seed)
     check_fixed(job, fixed)
     place = place_of(store, run)
-    one = Run(place.uri.rstrip("/").rpartition("/")[2], job, place, private_of(place), root=open_store(store) if store else None)
+    one = Run(_name(place), job, place, private_of(place), root=open_store(store) if store else None)
     live.serve(one, start_seconds=start_seconds, on_round=_tell_round)
 
 
@@ -57,8 +57,13 @@ def work(store: str, run: str, worker: str, program_sha256: str, start_seconds: 
             "compile the job again with `fl compile`."
         )
     with open_pool() as pool:
-        rounds = live.work(run, place, private_of(place), worker, pool, job=job, start_seconds=start_seconds, tell=_tell)
+        rounds = live.work(_name(place), place, private_of(place), worker, pool, job=job, start_seconds=start_seconds, tell=_tell)
     _tell(f"the run '{run}' ended after {rounds} rounds")
+
+
+def _name(place: Store) -> str:
+    """A run is called as its folder is; the pipeline may have given a whole address."""
+    return place.uri.rstrip("/").rpartition("/")[2]
 
 
 def _tell(line: str) -> None:

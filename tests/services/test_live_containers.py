@@ -172,10 +172,14 @@ def test_killed_and_joined_containers_on_separate_networks_end_in_the_digest_of_
     until(lambda: store.exists(close_key(5)), "round 5")
     houses.kill("server")
     houses.kill_role("hospital-b")
+    assert not store.exists("summary.json")
     houses.start("server", "server")
 
     codes = {name: houses.wait(name) for name in (*TASKS, "hospital-b-too")}
-    assert codes == dict.fromkeys(codes, 0), {name: houses.said(name) for name in codes}
+    said = {name: houses.said(name) for name in codes}
+    assert codes == dict.fromkeys(codes, 0), said
+    assert "The role was killed by signal 9; it is started again" in said["hospital-b"]
+    assert all("the run 'live' ended after 12 rounds" in said[name] for name in ("hospital-a", "hospital-b", "hospital-b-too"))
     found = verify(store)
     assert (found.found, found.digest) == ([], alone.digest)
 
