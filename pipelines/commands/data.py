@@ -1,4 +1,4 @@
-"""`fl data card|check`: compares the workers' data before training; `fl data leaf …`: makes, prepares and counts LEAF's data."""
+"""`fl data show|card|check`: looks at a job's data before training; `fl data leaf …`: makes, prepares and counts LEAF's data, writes its metrics files."""
 
 import argparse
 import json
@@ -12,6 +12,10 @@ WRONG_INPUT = 2
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    show = _add(actions, "show", _show, "draw who holds what: the clients by their labels")
+    show.add_argument("job", metavar="JOB", help="the job file")
+    show.add_argument("-o", "--out", required=True, metavar="FILE.html", help="the page to write")
+    show.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override a key, such as data.partition.alpha=0.1")
     card = _add(actions, "card", _card, "write a worker's data card: schema, counts, range of labels and a fingerprint, never rows")
     card.add_argument("job", metavar="JOB", help="the job file")
     card.add_argument("--worker", required=True, metavar="NAME", help="the worker, as the job calls it")
@@ -45,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     split.add_argument("--gap", type=int, metavar="N", help="by sample, in their order, N between the halves left out; 79 for Shakespeare's windows")
     split.add_argument("--users-a-file", type=int, metavar="N", help="by user, at most N in a file; LEAF writes FEMNIST with 50")
     split.add_argument("--spltseed", type=int, default=0, metavar="N", help="seed of the draws (default: %(default)s)")
+    metrics = _add(commands, "metrics", _metrics, "write a run's metrics as LEAF does, and print means and percentiles over clients")
+    metrics.add_argument("run", metavar="RUN", help="the run's folder, or its URI in a store")
+    _add_out(metrics)
     stats = _add(commands, "stats", _stats, "count users and samples, and say how uneven they are")
     stats.add_argument("folder", metavar="DIR", help="a folder of LEAF files, or one file")
 
@@ -68,6 +75,16 @@ def main(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(lines), file=sys.stderr if wrong else sys.stdout)
     return WRONG_INPUT if wrong else 0
+
+
+def _show(arguments: argparse.Namespace) -> Found:
+    from pathlib import Path
+
+    from fl_core.deal_page import write_deal
+    from fl_core.job import load_job
+
+    counts = write_deal(load_job(arguments.job, arguments.overrides), Path(arguments.out))
+    return {"page": arguments.out, **counts}, [arguments.out]
 
 
 def _card(arguments: argparse.Namespace) -> Found:
@@ -164,6 +181,18 @@ def _split(arguments: argparse.Namespace) -> Found:
     if arguments.by == "user":
         return _written(split_by_user(folder, arguments.tf, arguments.spltseed, arguments.users_a_file))
     return _written(split_by_sample(folder, arguments.tf, arguments.spltseed, arguments.gap))
+
+
+def _metrics(arguments: argparse.Namespace) -> Found:
+    from pathlib import Path
+
+    from fl_core.leaf.metrics import summarise, write_metrics
+    from fl_core.runner import open_run
+
+    stat, system, rows = write_metrics(open_run(arguments.run), Path(arguments.out))
+    figures = summarise(rows)
+    lines = [f"{name}: {one['mean']:.4f}, 10th {one['p10']:.4f}, 50th {one['p50']:.4f}, 90th {one['p90']:.4f}" for name, one in figures.items()]
+    return {"stat": str(stat), "sys": str(system), "figures": figures}, lines
 
 
 def _written(paths: Sequence[Any]) -> Found:

@@ -59,9 +59,9 @@ def test_every_mismatch_has_its_own_sentence() -> None:
 def test_labels_may_be_uneven_where_it_is_said_but_fit_the_classes_of_the_program() -> None:
     cards = [card(0), card(1, y=labels(0, 4)), card(2)]
     assert told(*cards, uneven_labels=True) == []
-    linear = JOB.replace("program: digits", "program: {name: linear, classes: CLASSES}")
-    assert told(*cards, job=linear.replace("CLASSES", "10")) == []
-    assert told(*cards, job=linear.replace("CLASSES", "9")) == [
+    logistic = JOB.replace("program: digits", "program: {name: logistic, classes: CLASSES}")
+    assert told(*cards, job=logistic.replace("CLASSES", "10")) == []
+    assert told(*cards, job=logistic.replace("CLASSES", "9")) == [
         f"The worker 'worker-{number}' has labels from 0 to 9, but program.classes is 9; they go from 0 to 8." for number in (0, 2)
     ]
 

@@ -114,3 +114,10 @@ def test_a_card_is_not_written_over_another(job_file: Path, capsys: pytest.Captu
     before = path.read_bytes()
     assert main(["data", "card", str(job_file), "--worker", "worker-1", "-o", str(path)]) == 2
     assert path.read_bytes() == before
+
+
+def test_a_page_shows_who_holds_what(job_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = job_file.parent / "deal.html"
+    assert main(["data", "show", str(job_file), "--set", "data.partition.clients=3", "-o", str(page), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"page": str(page), "clients": 3, "shown": 3, "examples": 1438}
+    assert "who holds what" in page.read_text()
