@@ -20,7 +20,8 @@ def make_users(users: int, seed: int = SEED, classes: int = 5, features: int = 6
     random = np.random.RandomState(seed)
     mixing = random.normal(size=(features + 1, classes, len(clusters)))
     centres = [random.normal(loc=random.normal(), size=len(clusters)) for _ in clusters]
-    spread = np.diag(np.arange(1, features + 1) ** -1.2)
+    # One by one: numpy's power of an array differs in the last bit from LEAF's.
+    spread = np.diag([place**-1.2 for place in range(1, features + 1)])
     return {str(user): _draw_user(random, size, mixing, centres[_choose(random, clusters)], spread) for user, size in enumerate(sizes)}
 
 

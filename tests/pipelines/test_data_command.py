@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from fl_core import run
+from fl_core.pool import Pool
 from pipelines.cli import main
 from tests.fl_core.datasets.leaf_files import content, write
-from tests.jobs import DIGITS
+from tests.jobs import DIGITS, tiny_job
 
 
 def test_a_synthetic_set_is_made_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,3 +123,12 @@ def test_a_page_shows_who_holds_what(job_file: Path, capsys: pytest.CaptureFixtu
     assert main(["data", "show", str(job_file), "--set", "data.partition.clients=3", "-o", str(page), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"page": str(page), "clients": 3, "shown": 3, "examples": 1438}
     assert "who holds what" in page.read_text()
+
+
+def test_a_run_s_metrics_are_written_and_printed(tmp_path: Path, pool: Pool, capsys: pytest.CaptureFixture[str]) -> None:
+    run(tiny_job("rounds=1", "data.held_out=0.2", "evaluate={on: held_out}"), out=tmp_path / "run", pool=pool)
+    assert main(["data", "leaf", "metrics", str(tmp_path / "run"), "--out", str(tmp_path / "out")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["train loss", "test accuracy", "test loss"]
+    assert all(part in lines[1] for part in (", 10th ", ", 50th ", ", 90th "))
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"metrics_stat.csv", "metrics_sys.csv"}
