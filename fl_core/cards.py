@@ -6,26 +6,51 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from fl_core.codec import Record
 from fl_core.errors import FederationError, InputError, did_you_mean
 from fl_core.federation import read_population
 from fl_core.job import Job
 
-_KEYS = ("worker", "clients", "sizes", "test")
+
+class _Kind(BaseModel):
+    dtype: str
+    shape: list[int]
+    range: tuple[float, float] | None = None
+
+
+class _Numbered(BaseModel):
+    count: int
+    prefix: str
+    start: int
+    stop: int
+
+
+class _Card(BaseModel):
+    """What is compared of a card; whatever else it holds is passed over."""
+
+    worker: str
+    clients: list[str] | _Numbered
+    sizes: int | list[int]
+    test: int
+    x: _Kind | None = None
+    y: _Kind | None = None
 
 
 def read_card(path: Path) -> Record:
     """The card in a file, signed or not; InputError where there is none."""
     try:
-        card = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except OSError as error:
         raise InputError(f"The data card '{path}' cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise InputError(f"The data card '{path}' is not JSON ({error}); `fl data card` writes one.") from error
-    missing = [key for key in _KEYS if not isinstance(card, dict) or key not in card]
-    if missing:
-        raise InputError(f"'{path}' is no data card, '{missing[0]}' is missing; `fl data card` writes one.")
-    return dict(card)
+    try:
+        return _Card.model_validate(content).model_dump(exclude_none=True)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"])) or "all of it"
+        raise InputError(f"'{path}' is no data card: {where} is missing or of another kind; `fl data card` writes one.") from error
 
 
 def find_mismatches(job: Job, cards: Sequence[Record], *, uneven_labels: bool = False) -> list[str]:

@@ -36,7 +36,8 @@ def test_the_seed_of_leaf_gives_the_sizes_of_leaf() -> None:
 def test_the_samples_are_those_of_leaf_s_generator() -> None:
     users = make_users(5)
     assert [len(data["y"]) for data in users.values()] == [86, 33, 52, 6, 11]
-    assert [users["0"]["x"][0][0], users["0"]["x"][0][1], users["4"]["x"][-1][-1]] == pytest.approx([-1.6807978879224568, 2.346998585998564, -1.2773485120973598])
+    assert users["0"]["x"][0][:2] == pytest.approx([-1.6807978879224568, 2.346998585998564])
+    assert users["4"]["x"][-1][-1] == pytest.approx(-1.2773485120973598)
     assert users["2"]["y"][:12] == [2, 3, 2, 0, 2, 2, 2, 2, 0, 2, 0, 2]
 
 
