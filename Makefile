@@ -19,7 +19,7 @@ demo: setup
 	$(BIN)/fl run examples/digits.yaml
 
 test: setup
-	$(BIN)/python -m pytest -m "not services"
+	$(BIN)/python -m pytest -m "not services" -n 2 --dist loadfile
 
 services-test: setup
 	$(BIN)/python -m pytest -m services tests/services

@@ -184,7 +184,7 @@ class Nursery:
         self._folder = tempfile.TemporaryDirectory(prefix="fl-")
         self._address = str(Path(self._folder.name) / "nursery")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "fl_core.trainer", self._address, *modules],
+            [sys.executable, "-P", "-m", "fl_core.trainer", self._address, *modules],
             stdin=subprocess.PIPE, stdout=sys.stderr.fileno() if _has_number(sys.stderr) else subprocess.DEVNULL,
             env=training_environment(os.environ if environment is None else environment),
         )  # fmt: skip

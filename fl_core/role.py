@@ -32,7 +32,7 @@ def run_name(run: str, name: str, occurrence: str) -> str:
 
 
 def _play(role: str, store: str, run: str, orders: Mapping[str, object]) -> Run:
-    code = supervise([sys.executable, "-m", "fl_core.role"], json.dumps({"role": role, "orders": {"store": store, "run": run, **orders}}))
+    code = supervise([sys.executable, "-P", "-m", "fl_core.role"], json.dumps({"role": role, "orders": {"store": store, "run": run, **orders}}))
     if code:
         raise SystemExit(code)
     return open_run_at(store, run)

@@ -90,7 +90,7 @@ def _run_pipelines(one: Run, told: Record, more: Mapping[str, str], folder: Path
     with open(folder / LOG, "ab") as log:
         environment = {**os.environ, **more, stage.RUNNER: "subprocess", stage.FAILURE: str(failure), "TMPDIR": str(scratch)}
         child = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.local_child", str(folder / "artifacts")],
+            [sys.executable, "-P", "-m", "pipelines.local_child", str(folder / "artifacts")],
             stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True,
         )  # fmt: skip
         assert child.stdin

@@ -33,7 +33,7 @@ def warm_stages(folder: Path) -> Iterator[str]:
     address, launcher = folder / "stages", folder / "python3"
     launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{launch.__file__}" "{address}" "$@"\n')
     launcher.chmod(0o700)
-    server = subprocess.Popen([sys.executable, "-m", "pipelines.warm", str(address)], stdin=subprocess.PIPE, env={**os.environ, "_KFP_RUNTIME": "true"})
+    server = subprocess.Popen([sys.executable, "-P", "-m", "pipelines.warm", str(address)], stdin=subprocess.PIPE, env={**os.environ, "_KFP_RUNTIME": "true"})
     assert server.stdin
     try:
         end = time.monotonic() + START_SECONDS

@@ -1,5 +1,6 @@
 """What all tests share: one warm pool of training processes, and the folder of real data."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 
 from fl_core.pool import Pool
 
+ROOT = Path(__file__).parents[1]
+# Processes that a test starts import the tests' own modules by this, and nothing from the folder that they happen to start in.
+os.environ["PYTHONPATH"] = str(ROOT)
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
 

@@ -96,7 +96,7 @@ JOB_FILE = [
     Bad("a missing key", "'rounds' is missing; a job needs it.", "{format: 1, name: a, program: digits, data: digits}"),
     Bad("an older format", "The job file 'job.yaml' has format 0; this version reads format 1.", {"format": 0}),
     Bad("an unknown key", "'ronds' is no key of a job; did you mean 'rounds'?", {"ronds": 2}),
-    Bad("an unknown key like none", f"'engine' is no key of a job; known are {ALL_KEYS}.", {"engine": "fast"}),
+    Bad("an unknown key like none", f"'zebra' is no key of a job; known are {ALL_KEYS}.", {"zebra": "fast"}),
     Bad("an unknown key of evaluate", "'evaluate.every_round' is no key of a job; did you mean 'every_rounds'?", {"evaluate": {"every_round": 2}}),
     Bad("an unknown key of federation", "'federation.worker' is no key of a job; did you mean 'workers'?", {"federation": {"worker": 2}}),
     Bad("an unknown key of a worker", "'federation.workers.0.clinets' is no key of a job; did you mean 'clients'?", **workers({"name": "a", "clinets": []})),
