@@ -12,6 +12,7 @@ from pipelines.cli import main
 from pipelines.local import run_local
 from tests.jobs import DIGITS, tiny_job
 from tests.services.docker_daemon import Docker
+from tests.services.minio_server import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +48,6 @@ def test_an_image_that_is_not_there_is_named_before_anything_is_done(tmp_path: P
 
 
 def test_a_docker_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{free_port()}")
     with pytest.raises(InputError, match=r"No Docker answers; start it, say where it is with DOCKER_HOST, or use --runner subprocess"):
         run_local(tiny_job(), runner="docker", out=tmp_path / "run")
