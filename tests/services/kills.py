@@ -29,7 +29,7 @@ optimizer: {name: SGD, learning_rate: 0.1}
 seed: 11
 """
 NEXT = {"select": "train", "train": "close", "close": "evaluate", "evaluate": "select"}
-TARGETS = ("random", "random", "close", "random", "evaluate", "write", "random", "select", "train", "pool")
+TARGETS = ("random", "write", "close", "random", "evaluate", "write", "random", "select", "train", "pool")
 WAIT_SECONDS = 600.0
 
 
@@ -85,7 +85,10 @@ def kill_often(begin: Sequence[str], uri: str, store: Store, environment: Mappin
         if process.poll() is not None:
             raise RuntimeError(f"the run ended by itself with exit code {process.returncode} before kill {number + 1}")
         if target == "pool":
-            result.pool += _kill_a_trainer(process.pid)
+            _wait(lambda: bool(_trainers(process.pid)) or process.poll() is not None)  # noqa: B023
+            for trainer in _trainers(process.pid)[:1]:
+                os.kill(trainer, signal.SIGKILL)
+                result.pool += 1
             continue
         _wait_for(target, process, store, folder, choice)
         process.send_signal(signal.SIGKILL)
@@ -104,7 +107,7 @@ def _wait_for(target: str, process: "subprocess.Popen[bytes]", store: Store, fol
     if target == "random" or (target == "write" and folder is None):
         time.sleep(choice.uniform(0.0, 1.2))
     elif target == "write":
-        _wait(lambda: bool(_drafts(folder)) or process.poll() is not None, 0.0)
+        _wait(lambda: _is_writing(process.pid) or process.poll() is not None, 0.0)
     else:
         _wait(lambda: stage_now(store) == target or process.poll() is not None, 0.0)
 
@@ -125,13 +128,17 @@ def _sweep(folder: Path | None) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _kill_a_trainer(runner: int) -> int:
-    """Kills one training process: a child of the runner's nursery."""
-    for nursery in _children(runner):
-        for trainer in _children(nursery):
-            os.kill(trainer, signal.SIGKILL)
-            return 1
-    return 0
+def _is_writing(process: int) -> bool:
+    """Whether the process has a draft open."""
+    try:
+        return any(os.readlink(f"/proc/{process}/fd/{number}").endswith(".draft") for number in os.listdir(f"/proc/{process}/fd"))
+    except OSError:
+        return False
+
+
+def _trainers(runner: int) -> list[int]:
+    """The training processes: children of the runner's nursery."""
+    return [trainer for nursery in _children(runner) for trainer in _children(nursery)]
 
 
 def _children(process: int) -> list[int]:
