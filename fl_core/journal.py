@@ -19,11 +19,27 @@ def journal(run: Run, event: str, **facts: Any) -> None:
     trail = run.trail
     line = {
         "format": FORMAT, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), "pid": os.getpid(), "event": event, **facts,
-        "writer": trail[0], "previous": trail[1],
+        "writer": trail.writer, "previous": trail.last,
     }  # fmt: skip
     data = json.dumps(line, ensure_ascii=False).encode()
-    trail[1] = sha256(data)
-    run.store.append(JOURNAL, data + b"\n")
+    trail.last = sha256(data)
+    if trail.held is None:
+        run.store.append(JOURNAL, data + b"\n")
+    else:
+        trail.held.append(data + b"\n")
+
+
+@contextmanager
+def together(run: Run) -> Iterator[None]:
+    """Writes the lines of a block at once at its end, for a store where each line costs a request; what dies within leaves none."""
+    lines: list[bytes] = []
+    run.trail.held = lines
+    try:
+        yield
+    finally:
+        run.trail.held = None
+        if lines:
+            run.store.append(JOURNAL, b"".join(lines))
 
 
 def tips(run: Run) -> dict[str, str]:

@@ -12,7 +12,7 @@ from fl_core.codec import Record, decode_record, encode_record, encode_state
 from fl_core.errors import InputError, KeyMissing, PolicyError, QuorumError, SignatureError, StoreError
 from fl_core.federation import worker_section
 from fl_core.job import Job
-from fl_core.journal import elapsed_seconds, journal, staged
+from fl_core.journal import elapsed_seconds, journal, staged, together
 from fl_core.lease import Leases
 from fl_core.pool import Pool
 from fl_core.publication import registry_of
@@ -24,21 +24,20 @@ from fl_core.worker import HUNG_SECONDS, tasks_of
 
 START_SECONDS = 600.0
 IDLE_SECONDS = 86_400.0
-POLL_SECONDS_MIN, POLL_SECONDS_MAX = 0.005, 0.25
+POLL_SECONDS_MIN, POLL_SECONDS_MAX, POLL_SHARE = 0.015, 0.25, 0.15
 STATUS_SECONDS = 5.0
 STATUS = "status.json"
 TRUSTED = "trusted_server_key"
 
 
 def wait_until(ready: Callable[[], bool], seconds: float) -> bool:
-    """Asks again and again, less and less often; False once the seconds are over."""
-    end, pause = time.monotonic() + seconds, POLL_SECONDS_MIN
+    """Asks again and again, less and less often, so that what is late is noticed within a sixth of the time it took; False once the seconds are over."""
+    begun = time.monotonic()
     while not ready():
-        left = end - time.monotonic()
-        if left <= 0:
+        waited = time.monotonic() - begun
+        if waited >= seconds:
             return False
-        time.sleep(min(pause, left))
-        pause = min(pause * 1.5, POLL_SECONDS_MAX)
+        time.sleep(min(max(POLL_SECONDS_MIN, waited * POLL_SHARE), POLL_SECONDS_MAX, seconds - waited))
     return True
 
 
@@ -73,23 +72,32 @@ def _lead(run: Run, start_seconds: float, on_round: OnRound | None) -> Record:
     while True:
         begun = time.perf_counter()
         _await_evaluations(run, round, measuring)
-        with staged(run, "select", round):
-            plan = scheduler.plan(run, round)
-        if plan["finished"]:
+        with together(run):
+            finished = _lead_round(run, round)
+        if finished:
             break
-        for exchange in range(len(run.strategy.exchanges)):
-            if not run.store.exists(close_key(round)):
-                with staged(run, "train", round):
-                    _await_replies(run, plan, exchange)
-                if exchange + 1 < len(run.strategy.exchanges):
-                    server.answer(run, round, exchange)
-        with staged(run, "close", round):
-            server.close(run, round)
         if on_round:
             on_round(progress_of(run, round, time.perf_counter() - begun))
         round += 1
     seconds = elapsed_seconds(run)
     return finish(run, {"runner": "live", "seconds": seconds, "rounds_per_second": (round - 1) / seconds, "resumed_from": before - 1 if before > 1 else None})
+
+
+def _lead_round(run: Run, round: int) -> bool:
+    """Plans and closes one round; True where the plan says that the job is finished."""
+    with staged(run, "select", round):
+        plan = scheduler.plan(run, round)
+    if plan["finished"]:
+        return True
+    for exchange in range(len(run.strategy.exchanges)):
+        if not run.store.exists(close_key(round)):
+            with staged(run, "train", round):
+                _await_replies(run, plan, exchange)
+            if exchange + 1 < len(run.strategy.exchanges):
+                server.answer(run, round, exchange)
+    with staged(run, "close", round):
+        server.close(run, round)
+    return False
 
 
 def _barrier(run: Run, seconds: float) -> None:

@@ -140,9 +140,9 @@ class Run:
         return dict(self.manifest.get("facts") or self._cards[self.job.workers[0].name].get("facts") or {})
 
     @cached_property
-    def trail(self) -> list[str]:
-        """This process's name in the journal and the sha256 of its last line; a list, because it moves with every line."""
-        return [uuid.uuid4().hex, ""]
+    def trail(self) -> "Trail":
+        """Where this process stands in the journal."""
+        return Trail(uuid.uuid4().hex)
 
     def public_key(self, role: str) -> str:
         """The server's key from the manifest; a worker's from the roster, or from its data card where the roster leaves it open."""
@@ -192,6 +192,15 @@ def signer_of(key: str) -> str:
     if key.startswith("job/cards/") or words[-2:-1] == ["evaluate"]:
         return words[-1].removesuffix(".json")
     return words[3] if len(words) == 5 else signing.SERVER
+
+
+@dataclass
+class Trail:
+    """A writer's name in the journal, the sha256 of its last line, and lines that are held back to be written together; it moves with every line."""
+
+    writer: str
+    last: str = ""
+    held: list[bytes] | None = None
 
 
 class _Cards(dict[str, Record]):
