@@ -24,7 +24,6 @@ BASE = "python:3.11-slim"
 PACKAGES = ("docker.io", "debootstrap", "iptables")
 IN_BASE = ("python3.11", "python3-pip", "ca-certificates")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-MIRROR = "http://deb.debian.org/debian"
 INSTALL_SECONDS, BASE_SECONDS, START_SECONDS, STOP_SECONDS = 900, 1800, 60, 30
 
 
@@ -132,7 +131,7 @@ def _make_base(docker: Docker) -> None:
     """A Debian with Python and pip, as the official image has them."""
     with tempfile.TemporaryDirectory(prefix="fl-") as folder:
         root = Path(folder) / "base"
-        command = ["debootstrap", "--variant=minbase", f"--include={','.join(IN_BASE)}", "bookworm", str(root), _mirror()]
+        command = ["debootstrap", "--variant=minbase", f"--include={','.join(IN_BASE)}", "bookworm", str(root), *_mirror()]
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=BASE_SECONDS)
         if done.returncode:
             raise NoDocker(f"debootstrap failed: {done.stdout.strip().splitlines()[-1]}")
@@ -147,11 +146,11 @@ def _make_base(docker: Docker) -> None:
             subprocess.run(["docker", "import", "-", BASE], stdin=tar.stdout, env=docker.environment(), check=True, capture_output=True, timeout=BASE_SECONDS)
 
 
-def _mirror() -> str:
-    """Where this machine's own apt gets Debian from."""
+def _mirror() -> list[str]:
+    """Where this machine's own apt gets Debian from; nothing where it does not say, and debootstrap then knows a place."""
     listed = subprocess.run(["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)"], check=False, capture_output=True, text=True).stdout
     found = [line.split()[1] for line in listed.splitlines() if line.startswith("bookworm ") and "debian" in line]
-    return found[0] if found else MIRROR
+    return found[:1]
 
 
 def _end_with_the_parent() -> None:

@@ -46,7 +46,7 @@ def _go_install(module: str, folder: Path) -> None:
     found = subprocess.run(["go", "version"], check=False, capture_output=True, text=True) if shutil.which("go") else None
     version = re.search(r"go(\d+)\.(\d+)", found.stdout) if found else None
     if version is None or tuple(map(int, version.groups())) < GO_NEEDED:
-        raise RuntimeError(f"Building MinIO needs Go {GO_NEEDED[0]}.{GO_NEEDED[1]} or newer; install it from https://go.dev/dl and put it on the PATH.")
+        raise RuntimeError(f"Building MinIO needs Go {GO_NEEDED[0]}.{GO_NEEDED[1]} or newer; install it and put it on the PATH.")
     environment = {**os.environ, "GOBIN": str(folder)}
     result = subprocess.run(["go", "install", module], check=False, env=environment, capture_output=True, text=True, timeout=BUILD_SECONDS)
     if result.returncode:
