@@ -1,9 +1,7 @@
 """What all benchmarks share: the record of what was measured, CPU time of this process and all below it, and things measured in turn."""
 
-import gc
 import os
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -97,14 +95,6 @@ def _nanoseconds(process: int) -> int:
         return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{process}/task").iterdir())
     except OSError:
         return 0
-
-
-def timed(call: Callable[[], Any], clock: Callable[[], float] = time.process_time) -> float:
-    """Seconds that a call takes; garbage is collected before, not within."""
-    gc.collect()
-    start = clock()
-    call()
-    return clock() - start
 
 
 def in_turn(calls: Mapping[str, Callable[[], float]], pairs: int) -> dict[str, list[float]]:

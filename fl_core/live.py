@@ -18,27 +18,15 @@ from fl_core.pool import Pool
 from fl_core.publication import registry_of
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, evaluation_key, message_key, plan_key, read_job, state_key
 from fl_core.runner import OnRound, Result, finish, progress_of
-from fl_core.store import Store
+from fl_core.store import Store, wait_until
 from fl_core.types import Task
 from fl_core.worker import HUNG_SECONDS, tasks_of
 
 START_SECONDS = 600.0
 IDLE_SECONDS = 86_400.0
-POLL_SECONDS_MIN, POLL_SECONDS_MAX, POLL_SHARE = 0.015, 0.25, 0.15
 STATUS_SECONDS = 5.0
 STATUS = "status.json"
 TRUSTED = "trusted_server_key"
-
-
-def wait_until(ready: Callable[[], bool], seconds: float) -> bool:
-    """Asks again and again, less and less often, so that what is late is noticed within a sixth of the time it took; False once the seconds are over."""
-    begun = time.monotonic()
-    while not ready():
-        waited = time.monotonic() - begun
-        if waited >= seconds:
-            return False
-        time.sleep(min(max(POLL_SECONDS_MIN, waited * POLL_SHARE), POLL_SECONDS_MAX, seconds - waited))
-    return True
 
 
 # ---- the server -------------------------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from fl_core.pool import open_pool
 from fl_core.run_folder import MANIFEST, Run, read_job
 from fl_core.runner import Progress
 from fl_core.stage import OCCURRENCE_NAME_MAX, ending, filled_in, open_run_at, place_of, private_of
-from fl_core.store import Store, open_store
+from fl_core.store import Store, open_store, wait_until
 from fl_core.supervisor import supervise
 
 
@@ -48,7 +48,7 @@ def serve(store: str, run: str, bundle: str, overrides: str, start_from: str, se
 
 def work(store: str, run: str, worker: str, program_sha256: str, start_seconds: float) -> None:
     place = place_of(store, run)
-    if not live.wait_until(lambda: place.exists(MANIFEST), start_seconds):
+    if not wait_until(lambda: place.exists(MANIFEST), start_seconds):
         raise StoreError(f"There is no run '{run}' in {place.uri} after {start_seconds:g} s; did the server's task start?")
     job = read_job(place)
     if job.program_sha256 != program_sha256:

@@ -12,7 +12,7 @@ from fl_core.codec import Record, decode_tensors, digest_weights, encode_record,
 from fl_core.errors import InputError, KeyMissing, KeyTaken, QuorumError, SignatureError
 from fl_core.job import Job
 from fl_core.journal import journal, tips
-from fl_core.run_folder import Run, card_key, close_key, evaluation_key, message_key, metrics_key, plan_key, reply_key, state_key
+from fl_core.run_folder import Run, close_key, evaluation_key, message_key, metrics_key, plan_key, reply_key, state_key
 from fl_core.strategy import Exchange, why_not_finite, why_unexpected
 from fl_core.types import Form, ModelUpdate, RoundState, Weights
 from fl_core.worker import tasks_of
@@ -321,7 +321,3 @@ def _put_anew(run: Run, key: str, data: bytes) -> None:
     except KeyTaken:
         run.store.delete(key)
         run.store.put(key, data)
-
-
-def cards(run: Run) -> dict[str, Record]:
-    return {worker.name: run.record(card_key(worker.name)) for worker in run.job.workers}

@@ -12,7 +12,6 @@ from typing import Literal
 from fl_core.errors import InputError
 from fl_core.leaf.files import Place, UserData, find_files, index_file, list_users, read_user, write_file
 
-FEMNIST_USERS_A_FILE = 50
 ALL, SAMPLED, KEPT = "all_data", "sampled_data", "rem_user_data"
 
 Users = Mapping[str, UserData]

@@ -11,13 +11,13 @@ from fl_core.errors import InputError, PolicyError, QuorumError, SignatureError,
 from fl_core.job import Job, parse_job
 from fl_core.lease import Leases, is_lease, lease_key
 from fl_core.leaving import what_leaves
-from fl_core.live import TRUSTED, serve, wait_until, work
+from fl_core.live import TRUSTED, serve, work
 from fl_core.pool import Pool
 from fl_core.run_folder import Run, card_key
 from fl_core.runner import Result
 from fl_core.signing import make_key, new_key, public_key
 from fl_core.status import status_of
-from fl_core.store import PRIVATE, DictStore, FileStore
+from fl_core.store import PRIVATE, DictStore, FileStore, wait_until
 from fl_core.verify import verify
 from tests.jobs import DIGITS, MISBEHAVING, misbehaving_job, tiny_job
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from fl_core import scheduler, server
+from fl_core import scheduler
 from fl_core.codec import Record, decode_tensors
 from fl_core.errors import InputError, QuorumError
 from fl_core.run_folder import Run, close_key, metrics_key, plan_key, state_key
@@ -344,4 +344,3 @@ def test_a_finish_that_was_cut_short_is_made_anew() -> None:
     run.store.put("model.safetensors", b"half")
     finish(run, {})
     assert decode_tensors(run.store.get("model.safetensors"), "model")[0]
-    assert server.cards(run)["worker-0"]["clients"] == ["a"]

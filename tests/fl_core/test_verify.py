@@ -12,10 +12,10 @@ from fl_core import resume, run, signing
 from fl_core.codec import decode_record, decode_state, decode_tensors, digest_weights, encode_record, encode_state, encode_tensors
 from fl_core.errors import SignatureError
 from fl_core.pool import Pool
-from fl_core.run_folder import MANIFEST, Run, close_key, plan_key, reply_key, state_key
+from fl_core.run_folder import MANIFEST, Run, close_key, evaluation_key, plan_key, reply_key, state_key
 from fl_core.runner import begin, new_run, open_run
 from fl_core.scheduler import plan
-from fl_core.server import close
+from fl_core.server import close, merge_metrics
 from fl_core.signing import new_key, public_key, sign
 from fl_core.store import FileStore
 from fl_core.types import RoundState
@@ -189,6 +189,12 @@ def test_a_reply_of_another_round_or_run_is_refused(open_round: Run, finished: P
     old = open_run(finished)
     _replace(open_round, bytes(old.store.get(reply_key(2, "train", "worker-1", 0))))
     assert "worker-1" in _reasons(open_round)
+
+
+def test_an_evaluation_of_another_state_is_refused(open_round: Run) -> None:
+    open_round.put(evaluation_key(1, "worker-0"), {"round": 1, "worker": "worker-0", "state": "0" * 64, "clients": {}})
+    with pytest.raises(SignatureError, match="measured another state than round 1 starts from; the state was swapped"):
+        merge_metrics(open_round, 1)
 
 
 def test_a_workers_own_reply_of_another_round_is_refused(open_round: Run) -> None:
