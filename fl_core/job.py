@@ -282,10 +282,11 @@ def _override(content: dict[str, Any], override: str) -> None:
 
 
 def _absolute_paths(content: dict[str, Any], folder: Path) -> None:
-    for data in _data_sections(content):
-        for key, value in list(data.items()):
+    program = content.get("program")
+    for section in [*_data_sections(content), *([program] if isinstance(program, dict) else [])]:
+        for key, value in list(section.items()):
             if (key == "path" or str(key).endswith("_path")) and isinstance(value, str) and "://" not in value:
-                data[key] = str((folder / Path(value).expanduser()).resolve())
+                section[key] = str((folder / Path(value).expanduser()).resolve())
     start = content.get("start_from")
     if isinstance(start, str) and start and not start.startswith("models:") and "://" not in start:
         content["start_from"] = str((folder / Path(start).expanduser()).resolve())
