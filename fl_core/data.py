@@ -3,11 +3,11 @@
 import numpy as np
 
 from fl_core.codec import digest_weights, sha256
-from fl_core.datasets._check import check_classes, check_federated, check_rows, check_set
+from fl_core.datasets._check import check_classes, check_federated, check_rows, check_set, check_view
 from fl_core.errors import InputError
 from fl_core.job import Data, Job
 from fl_core.names import NumberedNames
-from fl_core.types import CentralData, Examples, FederatedData
+from fl_core.types import CentralData, Deal, Examples, FederatedData
 
 FINGERPRINTED_CLIENTS_MAX = 10_000
 
@@ -61,7 +61,16 @@ def _deal(job: Job, data: Data, central: CentralData) -> FederatedData:
     if data.partition is None:
         return FederatedData(NumberedNames(1), (len(central.train),), lambda client: central.train, lambda: central.test)
     random = np.random.Generator(np.random.PCG64(job.seed_for("partition")))
-    rows = job.build("partition", data.partition, data=central, random=random)
+    dealt = job.build("partition", data.partition, data=central, random=random)
+    deal = dealt if isinstance(dealt, Deal) else Deal(dealt)
+    rows = deal.rows
     check_rows(rows, data.partition.name, len(central.train))
     clients = tuple(sorted(rows))
-    return FederatedData(clients, tuple(len(rows[client]) for client in clients), lambda client: central.train.take(rows[client]), lambda: central.test)
+    name = data.partition.name
+
+    def open_client(client: str) -> Examples:
+        seen = deal.view(client, central.train.take(rows[client]))
+        check_view(seen, name, client, len(rows[client]))
+        return seen
+
+    return FederatedData(clients, tuple(len(rows[client]) for client in clients), open_client, lambda: central.test, deal.note)

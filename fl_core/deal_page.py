@@ -10,6 +10,7 @@ from fl_core.charts import HeatMap, evenly, heat_map, number
 from fl_core.errors import InputError
 from fl_core.federation import Household, open_household
 from fl_core.job import Job
+from fl_core.markup import table
 from fl_core.page import page, section
 
 CLIENTS_SHOWN_MAX = 100
@@ -30,7 +31,8 @@ def write_deal(job: Job, path: Path) -> dict[str, int]:
 
 
 def render_deal(job: Job) -> tuple[str, dict[str, int]]:
-    """The page as HTML: a row a client (at most CLIENTS_SHOWN_MAX, evenly chosen), a column a label or, of many or measured labels, a range of them."""
+    """The page as HTML: a row a client (at most CLIENTS_SHOWN_MAX, evenly chosen), a column a label or, of many or measured labels, a range of them; and
+    in words how each client sees its examples, where the partition says so."""
     homes = [(worker.name, open_household(job, worker.name)) for worker in job.workers]
     everyone = [(home, i) for _, home in homes for i in range(len(home.clients))]
     sizes = np.array([home.sizes[i] for home, i in everyone], np.int64)
@@ -45,8 +47,11 @@ def render_deal(job: Job) -> tuple[str, dict[str, int]]:
         f"{number(len(everyone))} clients hold {number(int(sizes.sum()))} examples, from {number(int(sizes.min()))} to {number(int(sizes.max()))} each, "
         f"{number(float(np.median(sizes)))} in the middle.{some} A row is a client, a column a label; the stronger the colour, the larger its share."
     )
-    body = section("Who holds what", heat_map(heat, title="Clients by labels: what share of a client's examples has a label", x="label"), note=note)
-    return page(f"{job.name} · who holds what", body), {"clients": len(everyone), "shown": len(shown), "examples": int(sizes.sum())}
+    body = [section("Who holds what", heat_map(heat, title="Clients by labels: what share of a client's examples has a label", x="label"), note=note)]
+    notes = [(name, home.note(home.clients[at])) for name, (home, at) in zip(names, (everyone[at] for at in shown), strict=True)]
+    if any(word for _, word in notes):
+        body.append(section("How each client sees its examples", table(["client", "its examples are"], notes), note="The test set stays as it is."))
+    return page(f"{job.name} · who holds what", *body), {"clients": len(everyone), "shown": len(shown), "examples": int(sizes.sum())}
 
 
 def count_labels(labels: Sequence[np.ndarray]) -> tuple[list[str], np.ndarray]:

@@ -18,13 +18,15 @@ from fl_core.types import Examples, FederatedData
 
 @dataclass(frozen=True)
 class Household:
-    """What one worker holds: the names of its clients in sorted order, their sizes, how to open one, and the global test set if it has it."""
+    """What one worker holds: the names of its clients in sorted order, their sizes, how to open one, the global test set if it has it, and what there is
+    to say of a client."""
 
     clients: Sequence[str]
     sizes: Sequence[int]
     open: Callable[[str], Examples]
     test: Callable[[], Examples | None]
     fingerprint: str
+    note: Callable[[str], str] = lambda client: ""
 
 
 def worker_section(job: Job, worker: str) -> WorkerSection:
@@ -48,7 +50,7 @@ def open_household(job: Job, worker: str, data: FederatedData | None = None) -> 
     sharing = [w.name for w in job.workers if w.data is None and w.clients is None]
     place, total = sharing.index(worker), len(data.clients)
     start, stop = place * total // len(sharing), (place + 1) * total // len(sharing)
-    return Household(data.clients[start:stop], data.sizes[start:stop], data.open, data.test, fingerprint(data))
+    return Household(data.clients[start:stop], data.sizes[start:stop], data.open, data.test, fingerprint(data), data.note)
 
 
 def _own_data(job: Job, section: WorkerSection) -> Household:
@@ -58,7 +60,7 @@ def _own_data(job: Job, section: WorkerSection) -> Household:
         names = {section.name: data.clients[0]}
     else:
         names = {f"{section.name}.{client}": client for client in data.clients}
-    return Household(list(names), data.sizes, lambda name: data.open(names[name]), data.test, fingerprint(data))
+    return Household(list(names), data.sizes, lambda name: data.open(names[name]), data.test, fingerprint(data), lambda name: data.note(names[name]))
 
 
 def _listed(section: WorkerSection, data: FederatedData) -> Household:
@@ -70,7 +72,7 @@ def _listed(section: WorkerSection, data: FederatedData) -> Household:
     for client in listed:
         if client not in sizes:
             raise InputError(f"Worker '{section.name}' lists the client '{client}', which the data do not have; {did_you_mean(client, sizes)}")
-    return Household(listed, [sizes[client] for client in listed], data.open, data.test, fingerprint(data))
+    return Household(listed, [sizes[client] for client in listed], data.open, data.test, fingerprint(data), data.note)
 
 
 def make_card(job: Job, worker: str, household: Household) -> Record:

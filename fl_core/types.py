@@ -35,14 +35,31 @@ class CentralData:
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+def as_they_are(client: str, examples: Examples) -> Examples:
+    """A client sees its examples as they are."""
+    return examples
+
+
+@dataclass(frozen=True)
+class Deal:
+    """What a partition may give in place of bare rows: training rows by client name, how a client sees its examples (applied whenever they are opened; as
+    many rows, the same every time), and in words what is particular to a client."""
+
+    rows: Mapping[str, np.ndarray]
+    view: Callable[[str, Examples], Examples] = as_they_are
+    note: Callable[[str], str] = lambda client: ""
+
+
 @dataclass(frozen=True)
 class FederatedData:
-    """Examples that lie with their clients: names in sorted order, their sizes in the same order, and a function that opens one client's examples."""
+    """Examples that lie with their clients: names in sorted order, their sizes in the same order, a function that opens one client's examples, one that
+    opens the test set, and what there is to say of a client."""
 
     clients: Sequence[str]
     sizes: Sequence[int]
     open: Callable[[str], Examples]
     test: Callable[[], Examples | None] = lambda: None
+    note: Callable[[str], str] = lambda client: ""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,12 @@ def check_rows(rows: object, partition: str, count: int) -> None:
             )
 
 
+def check_view(seen: Examples, partition: str, client: str, count: int) -> None:
+    """A client sees as many examples as it was dealt."""
+    if len(seen.x) != count or len(seen.y) != count:
+        raise InputError(f"The partition '{partition}' shows client '{client}' {len(seen.y)} of its {count} examples; a view keeps every row.")
+
+
 def check_federated(data: FederatedData) -> None:
     """Names are sorted and distinct, and nobody is empty; above CHECKED_CLIENTS_MAX clients only their number is looked at."""
     count = len(data.clients)
