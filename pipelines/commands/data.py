@@ -35,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     plays = _add(commands, "shakespeare", _shakespeare, "make LEAF's Shakespeare from plain plays")
     plays.add_argument("--plays", required=True, metavar="FILE", help="a .txt file, or a folder or tar archive of them: NAME, a tab, what is said")
     _add_out(plays)
+    written = _add(commands, "femnist", _femnist, "make LEAF's FEMNIST from NIST's Special Database 19")
+    written.add_argument("--from", required=True, metavar="DIR", dest="nist", help="the folder with by_class and by_write, unpacked")
+    _add_out(written)
+    tweets = _add(commands, "sent140", _sent140, "make LEAF's Sent140 from Sentiment140's tables")
+    tweets.add_argument("--from", required=True, nargs="+", metavar="FILE", dest="tables", help="the table to train on and, if you like, that of the test")
+    _add_out(tweets)
     sampled = _add(commands, "sample", _sample, "sample a set, and leave out users with few samples")
     sampled.add_argument("folder", metavar="DIR", help="the folder with all_data")
     sampled.add_argument("-s", dest="how", choices=["iid", "niid"], help="deal the samples to new users (iid), or sample whole users (niid)")
@@ -149,10 +155,31 @@ def _shakespeare(arguments: argparse.Namespace) -> Found:
     from pathlib import Path
 
     from fl_core.leaf.shakespeare import write_plays
+
+    return _made(arguments, write_plays(Path(arguments.plays), Path(arguments.out)), "roles")
+
+
+def _femnist(arguments: argparse.Namespace) -> Found:
+    from pathlib import Path
+
+    from fl_core.leaf.femnist import write_femnist
+
+    return _made(arguments, write_femnist(Path(arguments.nist), Path(arguments.out)), "writers")
+
+
+def _sent140(arguments: argparse.Namespace) -> Found:
+    from pathlib import Path
+
+    from fl_core.leaf.sent140 import write_tweets
+
+    return _made(arguments, write_tweets([Path(table) for table in arguments.tables], Path(arguments.out)), "people")
+
+
+def _made(arguments: argparse.Namespace, sizes: Sequence[int], users: str) -> Found:
     from fl_core.leaf.stats import count_samples
 
-    found = {"folder": arguments.out, **count_samples(write_plays(Path(arguments.plays), Path(arguments.out)))}
-    return found, [f"{found['users']} roles with {found['samples']} samples were written to {arguments.out}."]
+    found = {"folder": arguments.out, **count_samples(sizes)}
+    return found, [f"{found['users']} {users} with {found['samples']} samples were written to {arguments.out}."]
 
 
 def _sample(arguments: argparse.Namespace) -> Found:

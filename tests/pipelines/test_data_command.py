@@ -7,6 +7,8 @@ from fl_core import run
 from fl_core.pool import Pool
 from pipelines.cli import main
 from tests.fl_core.datasets.leaf_files import content, write
+from tests.fl_core.datasets.nist_files import draw, write_tree
+from tests.fl_core.datasets.tweet_files import write_table
 from tests.jobs import DIGITS, tiny_job
 
 
@@ -132,3 +134,15 @@ def test_a_run_s_metrics_are_written_and_printed(tmp_path: Path, pool: Pool, cap
     assert [line.partition(":")[0] for line in lines] == ["train loss", "test accuracy", "test loss"]
     assert all(part in lines[1] for part in (", 10th ", ", 50th ", ", 90th "))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"metrics_stat.csv", "metrics_sys.csv"}
+
+
+def test_a_nist_tree_becomes_a_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_tree(tmp_path / "nist", [("f0000_14", "4a", draw(0)), ("f0000_14", "30", draw(1))])
+    assert main(["data", "leaf", "femnist", "--from", str(tmp_path / "nist"), "--out", str(tmp_path / "set")]) == 0
+    assert capsys.readouterr().out == f"1 writers with 2 samples were written to {tmp_path / 'set'}.\n"
+
+
+def test_tables_of_tweets_become_a_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tables = [str(write_table(tmp_path / f"{name}.csv", people=2, tweets_each=3)) for name in ("training", "test")]
+    assert main(["data", "leaf", "sent140", "--from", *tables, "--out", str(tmp_path / "set"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["samples"] == 12

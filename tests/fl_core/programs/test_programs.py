@@ -15,6 +15,7 @@ from fl_core.reference import built_in
 pytestmark = pytest.mark.filterwarnings("ignore:When training, we now always track global mean and variance")
 
 IMAGES = (4, 64)
+WORDS = {"gru", "lstm", "bag_of_words"}
 CASES = [
     ("digits", {}, IMAGES, 64 * 10 + 10),
     ("logistic", {"features": 3}, (4, 3), 3 * 2 + 2),
@@ -22,6 +23,8 @@ CASES = [
     ("cnn", {"classes": 10, "dense": 512}, (4, 784), 1_663_370),
     ("cnn_small", {}, IMAGES, (9 * 8 + 8) + (8 + 8) + (8 * 16 * 10 + 10)),
     ("gru", {"vocabulary": 7, "classes": 2, "embedding": 3, "hidden": 4}, (4, 5), 7 * 3 + 3 * (3 * 4 + 4 * 4 + 2 * 4) + 4 * 2 + 2),
+    ("lstm", {"vocabulary": 7, "classes": 2, "embedding": 3, "hidden": 4, "dense": 5}, (4, 5), 7 * 3 + 4 * (4 * 3 + 4 * 4 + 4 * 2) + 4 * 4 * (8 + 2) + 25 + 12),
+    ("bag_of_words", {"vocabulary": 6}, (4, 5), 7 * 2 + 2),
     ("linear", {"features": 3}, (4, 3), 4),
 ]
 
@@ -36,7 +39,7 @@ def test_a_step_reaches_every_parameter(name: str, options: dict[str, Any], shap
     random = np.random.default_rng(1)
     program = load(name, options)
     net = program.model()
-    x = random.integers(0, 7, shape) if name == "gru" else random.normal(size=shape).astype(np.float32)
+    x = random.integers(0, 7, shape) if name in WORDS else random.normal(size=shape).astype(np.float32)
     y = np.array([0.5, 1, 2, 3], np.float32) if name == "linear" else np.array([0, 1, 0, 1])
     batch = (paddle.to_tensor(x), paddle.to_tensor(y))
 
