@@ -5,15 +5,25 @@ import json
 import os
 import sys
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+OPTIONS = ("sessions", "only", "out", "rounds_at_most", "processes")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="2nn, cnn, gru, lr, tasks, population, aggregate, start, gru4rec; all: all, with table and pictures")
+    parser.add_argument(
+        "name",
+        metavar="NAME",
+        help="2nn, cnn, gru, lr, tasks, population, aggregate, start, gru4rec, published, live, attacks; all: all, with table and pictures",
+    )
     parser.add_argument("--quick", action="store_true", help="fewer and smaller pairs")
-    parser.add_argument("--sessions", metavar="FILE", help="gru4rec: sessions of your own, an event log or one session a line")
+    parser.add_argument("--sessions", type=Path, metavar="FILE", help="gru4rec: sessions of your own, an event log or one session a line")
+    parser.add_argument("--only", metavar="NAME", help="published: one table or row of it")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="published: where its runs are kept (default: ~/.cache/paddlefl/published)")
+    parser.add_argument("--rounds-at-most", type=int, metavar="N", help="published: how many rounds this call does; the next goes on from there")
+    parser.add_argument("--processes", type=int, metavar="N", help="published: training processes (default: one a core)")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object and nothing else")
 
 
@@ -28,8 +38,9 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.name == "all":
         print(import_module("benchmarks.everything").measure_all(arguments.quick))
         return
-    options = {"sessions": Path(arguments.sessions)} if arguments.sessions else {}
-    if options and arguments.name != "gru4rec":
-        raise InputError(f"--sessions is for gru4rec, not for '{arguments.name}'; leave it out.")
+    options = {name: getattr(arguments, name) for name in OPTIONS if getattr(arguments, name) is not None}
+    for name in options:
+        if name not in signature(catalogue.load(arguments.name).measure).parameters:
+            raise InputError(f"--{name.replace('_', '-')} is for another benchmark than '{arguments.name}'; leave it out.")
     result = catalogue.measure(arguments.name, arguments.quick, **options)
     print(json.dumps(result) if arguments.json else catalogue.as_text(result))
