@@ -8,14 +8,17 @@ from fl_core.errors import InputError, did_you_mean
 
 NAMES = {
     "2nn": "two_nn", "cnn": "cnn", "gru": "gru", "lr": "lr", "tasks": "tasks", "population": "population", "aggregate": "aggregate", "start": "start",
-    "gru4rec": "gru4rec", "live": "live",
+    "gru4rec": "gru4rec", "live": "live", "attacks": "attacks",
 }  # fmt: skip
+# What takes hours is run by its name only.
+LONG = {"published": "published"}
 
 
 def load(name: str) -> Benchmark:
-    if name not in NAMES:
-        raise InputError(f"No benchmark is called '{name}'; {did_you_mean(name, NAMES)}")
-    found: Benchmark = import_module(f"benchmarks.{NAMES[name]}").benchmark
+    modules = NAMES | LONG
+    if name not in modules:
+        raise InputError(f"No benchmark is called '{name}'; {did_you_mean(name, modules)}")
+    found: Benchmark = import_module(f"benchmarks.{modules[name]}").benchmark
     return found
 
 
