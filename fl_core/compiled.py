@@ -11,8 +11,9 @@ WAY_OUT = "compile the job again with `fl compile`."
 
 
 def fixed_in(job: Job) -> Record:
-    """What a compiled pipeline's tasks are laid out by: workers and their settings, most rounds, evaluations, exchanges."""
-    settings = [{"resources": worker.resources, "kubernetes": worker.kubernetes} for worker in job.workers]
+    """What a compiled pipeline's tasks are laid out by: workers, settings and images, most rounds, evaluations, exchanges."""
+    sections = [*job.workers, job.federation.server]
+    settings = [*({"resources": one.resources, "kubernetes": one.kubernetes} for one in sections), job.federation.images.model_dump()]
     return {
         "workers": [worker.name for worker in job.workers],
         "settings": sha256(json.dumps(settings, sort_keys=True).encode()),
@@ -23,7 +24,7 @@ def fixed_in(job: Job) -> Record:
 
 
 def fixed_for_roles(job: Job) -> Record:
-    """What a pipeline of long roles is laid out by: workers and their settings, and the program that they run."""
+    """What a pipeline of long roles is laid out by: workers, settings and images, and the program that they run."""
     fixed = fixed_in(job)
     return {"workers": fixed["workers"], "settings": fixed["settings"], "program_sha256": job.program_sha256}
 
@@ -36,7 +37,7 @@ def check_fixed(job: Job, fixed: str) -> None:
     if found["workers"] != compiled["workers"]:
         raise InputError(f"federation.workers is {', '.join(found['workers'])}; this pipeline was compiled for {', '.join(compiled['workers'])}: {WAY_OUT}")
     if found["settings"] != compiled["settings"]:
-        raise InputError(f"federation.workers has other 'resources' or 'kubernetes' settings than this pipeline was compiled with: {WAY_OUT}")
+        raise InputError(f"federation has other 'resources', 'kubernetes' or 'images' settings than this pipeline was compiled with: {WAY_OUT}")
     if "program_sha256" in compiled:
         if job.program_sha256 != compiled["program_sha256"]:
             raise InputError(f"program is '{job.program.name}' with its code; the workers of this pipeline run only what it was compiled with: {WAY_OUT}")

@@ -33,6 +33,9 @@ def _file_name(name: str) -> str:
 FileName = Annotated[str, AfterValidator(_file_name)]
 Positive = Annotated[int, Field(ge=1, le=1_000_000)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+_PLACE = r"[A-Za-z0-9][\w.-]*(:[0-9]+)?(/[\w.-]+)*"
+Registry = Annotated[str, Field(pattern=rf"^({_PLACE}/?)?$", max_length=255)]
+ImageName = Annotated[str, Field(pattern=rf"^({_PLACE}(:[\w.-]+)?(@sha256:[0-9a-f]{{64}})?)?$", max_length=512)]
 
 
 class _Section(BaseModel):
@@ -106,8 +109,25 @@ class WorkerSection(_Section):
     kubernetes: dict[str, Any] = {}
 
 
+class ServerSection(_Section):
+    """What the tasks that are no worker's ask of the cluster: server, scheduler, generator."""
+
+    resources: dict[str, Any] = {}
+    kubernetes: dict[str, Any] = {}
+
+
+class Images(_Section):
+    """Which images the stages run in: this release's, in `registry` where one is named; or `server` and `worker`, each a whole name."""
+
+    registry: Registry = ""
+    server: ImageName = ""
+    worker: ImageName = ""
+
+
 class FederationSection(_Section):
     workers: Annotated[int, Field(ge=1, le=1000)] | Annotated[list[WorkerSection], Field(min_length=1)] = 1
+    server: ServerSection = ServerSection()
+    images: Images = Images()
     parts: Annotated[int, Field(ge=1, le=1000)] | None = None
 
 
@@ -343,6 +363,9 @@ _SHAPES: Mapping[str, str] = {
     "data.partition": "name one, such as iid.",
     "optimizer": "name one, such as SGD.",
     "federation.workers": "it is a number from 1 to 1000, or a list of workers with names.",
+    "federation.images.registry": "it is a registry without https://, such as registry.example/team.",
+    "federation.images.server": "it is an image's name, such as registry.example/server:1.0.",
+    "federation.images.worker": "it is an image's name, such as registry.example/worker:1.0.",
     "keep_states": "it is a number of rounds from 1 on, all, or auto.",
     "publish": "it names the metric that decides, such as {metric: accuracy}.",
 }
@@ -361,7 +384,8 @@ def _sentence(error: ValidationError) -> str:
 
 def _known_keys(where: str) -> list[str]:
     sections: dict[str, type[BaseModel]] = {
-        "evaluate": Evaluation, "federation": FederationSection, "federation.workers": WorkerSection, "publish": Publish, "schedule": Schedule
+        "evaluate": Evaluation, "federation": FederationSection, "federation.workers": WorkerSection, "federation.server": ServerSection,
+        "federation.images": Images, "publish": Publish, "schedule": Schedule,
     }  # fmt: skip
     above = ".".join(word for word in where.split(".")[:-1] if not word.isdigit())
     return [key for key in sections.get(above, Job).model_fields if key != "code"]

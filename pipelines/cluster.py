@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from kfp import dsl, kubernetes
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from components import SERVER_IMAGE
 from fl_core.errors import InputError, did_you_mean
-from fl_core.job import Job, WorkerSection
+from fl_core.job import Job, ServerSection, WorkerSection
 from fl_core.stage import PRIVATE
 
 USER = 1000
@@ -27,7 +28,7 @@ class _Settings(BaseModel):
 
 
 class Resources(_Settings):
-    """What a worker's training tasks need; each is both request and limit."""
+    """What the tasks of a worker, or of the server, need; each is both request and limit."""
 
     cpu: Cpu | None = None
     memory: Memory | None = None
@@ -48,7 +49,7 @@ class Toleration(_Settings):
 
 
 class Kubernetes(_Settings):
-    """Where and as what a worker's tasks run. A secret by name alone holds the store's credentials under the names of their variables."""
+    """Where and as what tasks of a worker, or of the server, run. A secret by name alone holds the store's credentials, by the names of their variables."""
 
     secret: str | Secret | None = None
     node_selector: dict[str, str] = {}
@@ -62,17 +63,35 @@ Section = TypeVar("Section", Resources, Kubernetes)
 
 
 def apply_policy(task: dsl.PipelineTask, job: Job, worker: str = "") -> None:
-    """Gives the task what all tasks get, and what its worker's section of the job asks for."""
+    """Gives the task what all tasks get, and what the job asks for its worker, or for the server."""
     kubernetes.empty_dir_mount(task, SCRATCH, SCRATCH_PATH, size_limit=SCRATCH_SIZE)
     kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
     if job.retries:
         task.set_retry(job.retries, backoff_duration=BACKOFF, backoff_factor=BACKOFF_FACTOR, backoff_max_duration=BACKOFF_MAX)
-    if not any(section.name == worker and kubernetes_of(section).secret for section in job.workers):
+    section = section_of(job, worker)
+    settings = kubernetes_of(section)
+    if not settings.secret:
         kubernetes.use_secret_as_env(task, STORE_SECRET, {name: name for name in (*CREDENTIALS, *MORE_CREDENTIALS)}, optional=True)
-    for section in job.workers:
-        if section.name == worker:
-            _apply_resources(task, resources_of(section))
-            _apply_kubernetes(task, kubernetes_of(section))
+    _apply_resources(task, resources_of(section))
+    _apply_kubernetes(task, settings)
+    set_image(task, job, worker)
+
+
+def section_of(job: Job, worker: str) -> WorkerSection | ServerSection:
+    """What the job says of the worker, or, for '', of the tasks that are no worker's."""
+    return next((section for section in job.workers if section.name == worker), job.federation.server)
+
+
+def image_of(job: Job, base: str, worker: str = "") -> str:
+    """The image that a task of the release's image `base` runs in: its worker's own, the one that the job names, or `base` in the job's registry."""
+    images = job.federation.images
+    named = kubernetes_of(section_of(job, worker)).image or (images.server if base == SERVER_IMAGE else images.worker)
+    return named or "/".join(part for part in (images.registry.rstrip("/"), base) if part)
+
+
+def set_image(task: dsl.PipelineTask, job: Job, worker: str = "") -> None:
+    """The part of a task's policy that holds on a laptop too."""
+    task.set_container_image(image_of(job, task.container_spec.image, worker))
 
 
 def _apply_resources(task: dsl.PipelineTask, resources: Resources) -> None:
@@ -96,16 +115,20 @@ def _apply_kubernetes(task: dsl.PipelineTask, settings: Kubernetes) -> None:
         kubernetes.add_pod_label(task, key, value)
     if settings.timeout_seconds:
         kubernetes.set_timeout(task, settings.timeout_seconds)
-    if settings.image:
-        task.set_container_image(settings.image)
 
 
-def resources_of(section: WorkerSection) -> Resources:
-    return _read(Resources, section.resources, f"The 'resources' of worker '{section.name}'")
+def resources_of(section: WorkerSection | ServerSection) -> Resources:
+    return _read(Resources, section.resources, f"The 'resources' of {_called(section)}")
 
 
-def kubernetes_of(section: WorkerSection) -> Kubernetes:
-    return _read(Kubernetes, section.kubernetes, f"The 'kubernetes' settings of worker '{section.name}'")
+def kubernetes_of(section: WorkerSection | ServerSection) -> Kubernetes:
+    if isinstance(section, ServerSection) and "image" in section.kubernetes:
+        raise InputError("The 'kubernetes' settings of the server have an image, but some of its tasks need Paddle; name it as federation.images.server.")
+    return _read(Kubernetes, section.kubernetes, f"The 'kubernetes' settings of {_called(section)}")
+
+
+def _called(section: WorkerSection | ServerSection) -> str:
+    return f"worker '{section.name}'" if isinstance(section, WorkerSection) else "the server"
 
 
 def _read(kind: type[Section], content: Mapping[str, Any], what: str) -> Section:

@@ -9,8 +9,6 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from kfp.dsl import PipelineTask
-
 from components import SERVER_IMAGE, WORKER_IMAGE
 from fl_core import stage
 from fl_core.errors import InputError
@@ -18,7 +16,7 @@ from fl_core.job import Job
 from fl_core.publication import registry_of
 from fl_core.run_folder import Run
 from fl_core.store import FileStore
-from pipelines.cluster import kubernetes_of
+from pipelines.cluster import image_of
 
 RUN_LABEL = "paddlefl.run"
 SCRATCH = {"/tmp": "size=2g,mode=1777"}
@@ -91,15 +89,7 @@ def _environment(one: Run, scratch: Path, ours: Mapping[str, str]) -> dict[str, 
 
 def images_of(job: Job) -> list[str]:
     """Every image that the job's stages run in."""
-    own = [kubernetes_of(worker).image for worker in job.workers]
-    return sorted({SERVER_IMAGE, WORKER_IMAGE, *(image for image in own if image)})
-
-
-def set_image(task: PipelineTask, job: Job, worker: str) -> None:
-    """The part of a task's cluster policy that holds on a laptop too: a worker's stages run in the image that its section names."""
-    image = next((kubernetes_of(section).image for section in job.workers if section.name == worker), None)
-    if image:
-        task.set_container_image(image)
+    return sorted({image_of(job, SERVER_IMAGE), *(image_of(job, WORKER_IMAGE, worker) for worker in ("", *(section.name for section in job.workers)))})
 
 
 def docker_runner(told: Mapping[str, Any]) -> Any:

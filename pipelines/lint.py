@@ -271,10 +271,17 @@ def users_have_numbers(pipeline: Pipeline) -> Iterator[str]:
             yield f"'{name}' does not say by number which user it runs as, and pods that must not run as root refuse it; set the security context's user."
 
 
+def nobody_is_root(pipeline: Pipeline) -> Iterator[str]:
+    for name, settings in _cluster_settings(pipeline):
+        if settings.get("securityContext", {}).get("runAsNonRoot") is not True:
+            yield f"'{name}' does not say that it never runs as root, and a namespace of Pod Security 'restricted' refuses it; set run_as_non_root."
+
+
 RULES: tuple[Rule, ...] = (
     caching_is_off, images_are_named, images_are_pinned, loop_items_have_their_type, lists_feed_no_artifacts, arguments_are_short, defaults_are_one_line,
     status_is_small, definition_is_small, sequence_is_short, one_of_gives_parameters, importers_stand_outside_loops, exit_handlers_hold_no_loops,
     equal_containers_have_equal_ports, names_have_no_dots, backoff_is_whole, tasks_can_write_to_tmp, users_have_numbers,
+    nobody_is_root,
 )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from kfp.dsl import PipelineTask
 from fl_core.job import Job, parse_bundle
 from fl_core.runner import open_run
 from fl_core.stage import ended_before
-from pipelines.containers import docker_runner, set_image
+from pipelines.cluster import set_image
+from pipelines.containers import docker_runner
 from pipelines.unrolled import TRAININGS_MAX, Policy, build
 from pipelines.warm import warm_stages
 

@@ -19,6 +19,7 @@ from pipelines.cluster import (
     USER,
     Kubernetes,
     Secret,
+    image_of,
     kubernetes_of,
     resources_of,
 )
@@ -148,7 +149,7 @@ def _container(work: Work, settings: Kubernetes) -> Object:
     private = ["--private", work.private] if work.private else []
     return {
         "name": "work",
-        "image": work.image or settings.image or WORKER_IMAGE,
+        "image": work.image or image_of(work.job, WORKER_IMAGE, work.section.name),
         "command": ["fl", "work"],
         "args": [
             f"{JOB_FOLDER}/{JOB_FILE}", "--store", work.store, "--run", work.run, "--worker", work.section.name, "--processes", str(_cores(needs["cpu"])),

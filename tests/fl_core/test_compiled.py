@@ -9,6 +9,9 @@ from fl_core.errors import InputError
 from tests.jobs import tiny_job
 
 FIXED = json.dumps(fixed_in(tiny_job()))
+OTHER_SETTINGS = (
+    "federation has other 'resources', 'kubernetes' or 'images' settings than this pipeline was compiled with: compile the job again with `fl compile`."
+)
 
 
 @pytest.mark.parametrize("override", ["rounds=1", "seed=9", "strategy.local_epochs=3", "stop_when={accuracy: 0.9}", "quorum=1.0", "retries=0"])
@@ -23,7 +26,15 @@ def test_what_needs_no_other_tasks_fits(override: str) -> None:
         ("federation.workers=1", "federation.workers is worker-0; this pipeline was compiled for worker-0, worker-1: compile the job again with `fl compile`."),
         (
             "federation.workers=[{name: worker-0, resources: {cpu: 2}}, {name: worker-1}]",
-            "federation.workers has other 'resources' or 'kubernetes' settings than this pipeline was compiled with: compile the job again with `fl compile`.",
+            OTHER_SETTINGS,
+        ),
+        (
+            "federation.server.kubernetes.node_selector={site: a}",
+            OTHER_SETTINGS,
+        ),
+        (
+            "federation.images.registry=registry.example",
+            OTHER_SETTINGS,
         ),
         ("evaluate.every_rounds=2", "evaluate.every_rounds is 2; this pipeline was compiled for 1: compile the job again with `fl compile`."),
     ],

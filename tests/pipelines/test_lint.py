@@ -212,6 +212,11 @@ BROKEN_PLATFORM: dict[str, tuple[Rule, Change, str]] = {
         lambda settings: settings["securityContext"].pop("runAsUser"),
         "'exec-use' does not say by number which user it runs as",
     ),
+    "perhaps root": (
+        rules.nobody_is_root,
+        lambda settings: settings["securityContext"].pop("runAsNonRoot"),
+        "'exec-use' does not say that it never runs as root, and a namespace of Pod Security 'restricted' refuses it",
+    ),
     "no settings at all": (rules.users_have_numbers, lambda settings: settings.clear(), "'exec-use' does not say by number which user it runs as"),
 }
 

@@ -38,7 +38,17 @@ format: 1
 name: held-out
 program: digits
 data: {name: digits, held_out: 0.2, partition: {name: iid, clients: 4}}
-federation: {workers: 2}
+federation:
+  workers: 2
+  server:
+    resources: {cpu: 500m, memory: 1Gi}
+    kubernetes:
+      secret: lead-store
+      node_selector: {role: lead}
+      tolerations: [{key: federation, operator: Exists, effect: NoSchedule}]
+      labels: {organisation: lead}
+      timeout_seconds: 1800
+  images: {registry: registry.example/team, worker: "registry.example/own/trainer:2.1"}
 rounds: 2
 optimizer: {name: SGD, learning_rate: 0.5}
 evaluate: {on: held_out, every_rounds: 2}
