@@ -59,13 +59,14 @@ def _lead(run: Run, start_seconds: float, on_round: OnRound | None) -> Record:
     round, measuring = max(before - 1, 1), worker.evaluators(run)
     while True:
         begun = time.perf_counter()
-        _await_evaluations(run, round, measuring)
+        due = worker.newly_due(run.job, round)
+        _await_evaluations(run, round, due, measuring)
         with together(run):
             finished = _lead_round(run, round)
         if finished:
             break
         if on_round:
-            on_round(progress_of(run, round, time.perf_counter() - begun))
+            on_round(progress_of(run, round, max(due, default=round), time.perf_counter() - begun))
         round += 1
     seconds = elapsed_seconds(run)
     return finish(run, {"runner": "live", "seconds": seconds, "rounds_per_second": (round - 1) / seconds, "resumed_from": before - 1 if before > 1 else None})
@@ -77,6 +78,8 @@ def _lead_round(run: Run, round: int) -> bool:
         plan = scheduler.plan(run, round)
     if plan["finished"]:
         return True
+    if round > 1:
+        server.forget(run, round - 1)  # now, because the workers train meanwhile
     for exchange in range(len(run.strategy.exchanges)):
         if not run.store.exists(close_key(round)):
             with staged(run, "train", round):
@@ -122,18 +125,16 @@ def missing_workers(run: Run, plan: Record) -> set[str]:
     return {task.worker for task in tasks if not run.store.exists(worker.key_of(task))}
 
 
-def _await_evaluations(run: Run, round: int, measuring: Sequence[str]) -> None:
-    """Waits for the evaluations of the round's first state; who is late is not in them."""
-    if run.store.exists(plan_key(round)) or not worker.must_evaluate(run, round):
-        return
-    missing = list(measuring)
+def _await_evaluations(run: Run, round: int, due: Sequence[int], measuring: Sequence[str]) -> None:
+    """Waits for the evaluations that are due before the round is planned; who is late is not in them."""
+    missing = [(measured, name) for measured in due for name in measuring]
 
     def all_there() -> bool:
-        missing[:] = [name for name in missing if not run.store.exists(evaluation_key(round, name))]
+        missing[:] = [(measured, name) for measured, name in missing if run.find(evaluation_key(measured, name)) is None]
         return not missing
 
-    if not wait_until(all_there, round_seconds_max(run.job)):
-        journal(run, "late", round=round, stage="evaluate", workers=missing)
+    if not run.store.exists(plan_key(round)) and not wait_until(all_there, round_seconds_max(run.job)):
+        journal(run, "late", round=round, stage="evaluate", workers=sorted({name for _, name in missing}))
 
 
 def _say(run: Run, word: str, why: str = "") -> None:
@@ -228,14 +229,15 @@ def _context(run: Run) -> Record:
 
 
 def _await_plan(seat: Seat, round: int) -> Record:
-    """The plan of the round; the state that it starts from is evaluated meanwhile, where that is this worker's to do."""
-    run, to_measure, asked = seat.run, [seat.measures], [time.monotonic()]
+    """The plan of the round; the states whose evaluation it waits for are evaluated meanwhile, where that is this worker's to do."""
+    run, asked = seat.run, [time.monotonic()]
+    to_measure = worker.newly_due(run.job, round) if seat.measures else []
 
     def there() -> bool:
-        if run.store.exists(plan_key(round)):
+        if run.find(plan_key(round)) is not None:
             return True
-        if to_measure[0] and worker.must_evaluate(run, round):
-            to_measure[0] = not _evaluate(seat, round)
+        if to_measure and run.store.exists(state_key(to_measure[0])) and _evaluate(seat, to_measure[0]):
+            to_measure.pop(0)
         if time.monotonic() - asked[0] > STATUS_SECONDS:
             asked[0] = time.monotonic()
             _check_status(run)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from fl_core.codec import Record, decode_tensors, sha256
 from fl_core.run_folder import Run, close_key, evaluation_key, state_key
-from fl_core.server import examples_of, held_out_metrics
+from fl_core.summary import examples_of, held_out_metrics
 
 
 def receipt_of_replies(run: Run, keys: Sequence[str]) -> Record:

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from fl_core.codec import Record
+from fl_core.curves import PERCENTILES
 from fl_core.errors import KeyMissing
 from fl_core.federation import Population, read_population
 from fl_core.journal import read_journal
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, plan_key
-from fl_core.server import rows
+from fl_core.summary import rows
 
-PERCENTILES = (10, 50, 90)
 HEAT_ROWS_ALONE_MAX, HEAT_ROWS_GROUPED = 60, 40
 HEAT_COLUMNS_MAX = 200
 FAILURES_MAX = 10_000

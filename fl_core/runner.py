@@ -18,8 +18,8 @@ from fl_core.journal import journal, staged
 from fl_core.pool import Call, Pool
 from fl_core.publication import publish, registry_of
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, plan_key, read_job, read_manifest
-from fl_core.server import examples_of
 from fl_core.store import PRIVATE, FileStore, Store, open_store
+from fl_core.summary import examples_of, merge_metrics, write_summary
 from fl_core.types import RoundState, Weights
 
 
@@ -50,13 +50,14 @@ class Result:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is after a round: of `rounds` at most, the newest metrics, and the round's examples and seconds."""
+    """How far a run is after a round: of `rounds` at most, the newest metrics, and the round's examples and seconds; `run` has all else."""
 
     round: int
     rounds: int
     metrics: Mapping[str, float]
     examples: int
     seconds: float
+    run: Run
 
 
 OnRound = Callable[[Progress], None]
@@ -138,13 +139,19 @@ def private_store(place: Store) -> Store:
 
 def begin(one: Run, pool: Pool) -> None:
     """Checks the job against its program and data, then writes it whole; InputError leaves nothing behind."""
+    state, facts, cards = check(one, pool)
+    generator.write(one, state, facts, cards)
+
+
+def check(one: Run, pool: Pool) -> tuple[RoundState, Record, dict[str, Record]]:
+    """The first state, facts and data cards of a job that fits its program and data; InputError where it does not. Writes nothing."""
     state, facts = generator.check(one.job, pool, one.given, registry_of(one))
     cards: dict[str, Record] = {}
     calls = [Call("card", {"worker": section.name}) for section in one.job.workers]
     for section, record in zip(one.job.workers, worker.call_until_done(one, pool, calls), strict=True):
         cards[section.name] = record
     _check_population(one, state, cards)
-    generator.write(one, state, facts, cards)
+    return state, facts, cards
 
 
 def _check_population(one: Run, state: RoundState, cards: Mapping[str, Record]) -> None:
@@ -192,10 +199,10 @@ def go_on(one: Run, pool: Pool, *, on_round: OnRound | None = None, resumed_from
                 _stage(one, "train", round, lambda: worker.take_part(one, round, names, pool, exchange))  # noqa: B023
                 if exchange + 1 < len(one.strategy.exchanges):
                     server.answer(one, round, exchange)
-        _stage(one, "close", round, lambda: server.close(one, round))  # noqa: B023
+        _stage(one, "close", round, lambda: server.aggregate(one, round, len(one.strategy.exchanges) - 1))  # noqa: B023
         _stage(one, "evaluate", round + 1, lambda: worker.evaluate(one, round + 1, measuring, pool))  # noqa: B023
         if on_round:
-            on_round(progress_of(one, round, time.perf_counter() - begun))
+            on_round(progress_of(one, round, round + 1, time.perf_counter() - begun))
         round += 1
     seconds = time.perf_counter() - start
     facts = {"runner": "process", "seconds": seconds, "rounds_per_second": (round - max(first, 1)) / seconds, "resumed_from": resumed_from}
@@ -208,7 +215,7 @@ def finish(one: Run, facts: Mapping[str, Any]) -> Record:
     """Writes model and summary once the scheduler has found the job finished, and publishes where the job says so; `facts` are the runner's own."""
     if not scheduler.plan(one, one.last_round())["finished"]:
         raise InputError(f"The run '{one.name}' has done {one.last_round() - 1} of {one.job.rounds} rounds; go on with it before it is finished.")
-    summary = server.finish(one, facts, publish if one.job.publish else None)
+    summary = write_summary(one, facts, publish if one.job.publish else None)
     journal(one, "finished", digest=summary["digest"])
     return summary
 
@@ -218,10 +225,10 @@ def _stage(one: Run, stage: str, round: int, call: Callable[[], Any]) -> None:
         call()
 
 
-def progress_of(one: Run, round: int, seconds: float) -> Progress:
-    """How far the run is after a round that is closed."""
+def progress_of(one: Run, round: int, measured: int, seconds: float) -> Progress:
+    """How far the run is after a round that is closed; `measured` is the round whose first state's metrics are shown."""
     closed = one.record(close_key(round))
     losses = [figures["loss"] for figures in closed["clients"].values() if "loss" in figures]
-    measured = server.merge_metrics(one, round + 1) or {"metrics": {}}
-    metrics = dict(measured["metrics"]) | ({"train_loss": sum(losses) / len(losses)} if losses else {})
-    return Progress(round, one.job.rounds, metrics, examples_of(closed), seconds)
+    found = merge_metrics(one, measured) or {"metrics": {}}
+    metrics = dict(found["metrics"]) | ({"train_loss": sum(losses) / len(losses)} if losses else {})
+    return Progress(round, one.job.rounds, metrics, examples_of(closed), seconds, one)

@@ -99,10 +99,9 @@ class S3Store:
             raise StoreError(f"'{key}' is no log; in {self.uri} the name of a log ends in {LOG_END}.")
         _writer(self._settings, self._name, self._prefix + key, os.getpid()).add(self._bucket, data)
 
-    def delete(self, key: str) -> None:
-        name = self._prefix + check_key(key)
-        for one in (name, *_segments(self._bucket, name)):
-            self._bucket.remove(one)
+    def delete(self, *keys: str) -> None:
+        names = [self._prefix + check_key(key) for key in keys]
+        self._bucket.remove([*names, *(segment for name in names for segment in _segments(self._bucket, name))])
 
     def at(self, prefix: str) -> "S3Store":
         return S3Store(self._settings, self._name, self._prefix + check_key(prefix.strip("/")))

@@ -8,7 +8,7 @@ import mmap
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -22,6 +22,7 @@ from minio import Minio
 from minio import time as minio_time
 from minio.credentials.credentials import Credentials
 from minio.datatypes import Object
+from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from minio.signer import sign_v4_s3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError, ProtocolError, ReadTimeoutError, SSLError
@@ -32,6 +33,7 @@ from fl_core.s3_settings import Settings
 CHUNK_BYTES = 1 << 20
 MAPPED_BYTES_MIN = 1 << 20
 PUT_BYTES_MAX = 5 << 30
+REMOVED_MAX = 1000
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.1, 5.0
 DIGEST_HEADER = "x-amz-meta-sha256"
 WRITE_ONCE: Mapping[str, str] = {"If-None-Match": "*"}
@@ -195,8 +197,16 @@ class Bucket:
     def _objects(self, prefix: str) -> Iterator[Object]:
         yield from self._client.list_objects(self.name, prefix=prefix, recursive=True)
 
-    def remove(self, name: str) -> None:
-        self._tried("delete", name, lambda end, _: self._client.remove_object(self.name, name))
+    def remove(self, names: Sequence[str]) -> None:
+        """Removes the objects that are there, many in one request; StoreError for the first that may not be removed."""
+        if len(names) == 1:
+            self._tried("delete", names[0], lambda end, _: self._client.remove_object(self.name, names[0]))
+            return
+        for start in range(0, len(names), REMOVED_MAX):
+            batch = [DeleteObject(name) for name in names[start : start + REMOVED_MAX]]
+            for left in self._tried("delete", names[start], lambda end, _: list(self._client.remove_objects(self.name, batch))):  # noqa: B023
+                what = f"s3://{self.name}/{left.name}"
+                raise Refused(_advice(str(left.code), str(left.message), "delete", what, self.name, self._settings.endpoint), str(left.code))
 
     def presign(self, name: str, seconds: float) -> str:
         """A URL under which anybody can read the object for so many seconds."""
@@ -306,9 +316,13 @@ def _sentence(error: Exception, verb: str, what: str, bucket: str, endpoint: str
     if isinstance(error, SSLError):
         return f"{endpoint} shows a certificate that is not trusted ({error}); name the file of its authority in AWS_CA_BUNDLE."
     if isinstance(error, S3Error):
-        advice = _ADVICE.get(str(error.code), "{endpoint} could not {verb} {what}: {code}, {message}")
-        return advice.format(verb=verb, what=what, bucket=bucket, endpoint=endpoint, code=error.code, message=str(error.message).rstrip(".") + ".")
+        return _advice(str(error.code), str(error.message), verb, what, bucket, endpoint)
     return f"{endpoint} could not {verb} {what}: {error}."
+
+
+def _advice(code: str, message: str, verb: str, what: str, bucket: str, endpoint: str) -> str:
+    advice = _ADVICE.get(code, "{endpoint} could not {verb} {what}: {code}, {message}")
+    return advice.format(verb=verb, what=what, bucket=bucket, endpoint=endpoint, code=code, message=message.rstrip(".") + ".")
 
 
 def _reason(error: Exception, settings: Settings) -> str:

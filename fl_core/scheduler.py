@@ -12,9 +12,10 @@ from fl_core.occurrence import why_nothing_new
 from fl_core.program import direction_of
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, metrics_key, plan_key, state_key
 from fl_core.sentence import ended
-from fl_core.server import merge_metrics
 from fl_core.strategy import Draw, Seen
+from fl_core.summary import merge_metrics
 from fl_core.types import Weights
+from fl_core.worker import newly_due
 
 PARTS = 4
 
@@ -29,7 +30,8 @@ def plan(run: Run, round: int, parts: int = 1) -> Record:
     before = run.find(plan_key(round - 1))
     if before is not None and before["finished"]:
         return run.put(plan_key(round), {"run": run.name, "round": round, "finished": True, "why": before["why"]})
-    merge_metrics(run, round)
+    for measured in newly_due(run.job, round):
+        merge_metrics(run, measured)
     base = {"run": run.name, "round": round, "state": run.digest(state_key(round)), **rests_on(run, round)}
     reason = why_finished(run, round)
     if reason:

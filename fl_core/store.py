@@ -47,8 +47,8 @@ class Store(Protocol):
     def append(self, key: str, data: bytes) -> None:
         """Adds whole lines at the end of a log; only journals do, and their names end in `.jsonl`."""
 
-    def delete(self, key: str) -> None:
-        """Removes the key if it is there; only the server does, with replies to closed rounds and with states it need not keep."""
+    def delete(self, *keys: str) -> None:
+        """Removes the keys that are there; only the server does, with replies to closed rounds and with states it need not keep."""
 
     def at(self, prefix: str) -> "Store":
         """The same store seen from under a prefix."""
@@ -142,8 +142,9 @@ class DictStore:
         with self._lock:
             self._keys[self._prefix + key] = self._keys.get(self._prefix + check_key(key), b"") + data
 
-    def delete(self, key: str) -> None:
-        self._keys.pop(self._prefix + check_key(key), None)
+    def delete(self, *keys: str) -> None:
+        for key in keys:
+            self._keys.pop(self._prefix + check_key(key), None)
 
     def at(self, prefix: str) -> "DictStore":
         return DictStore(self._keys, f"{self._prefix}{check_key(prefix.strip('/'))}/", self._lock)
@@ -208,9 +209,10 @@ class FileStore:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 _add_lines(file.fileno(), data)
 
-    def delete(self, key: str) -> None:
-        with self._saying("deleted", key):
-            self._path(key).unlink(missing_ok=True)
+    def delete(self, *keys: str) -> None:
+        for key in keys:
+            with self._saying("deleted", key):
+                self._path(key).unlink(missing_ok=True)
 
     def at(self, prefix: str) -> "FileStore":
         return FileStore(self._path(prefix.strip("/")), self._mode)

@@ -122,8 +122,11 @@ def export(home: Home, say: Say, model: str, path: str, x: Record | None) -> Rec
     return {}
 
 
-def train(home: Home, say: Say, round: int, worker: str, part: int, exchange: int, skip: dict[str, str]) -> Record:
+def train(home: Home, say: Say, round: int, worker: str, part: int, exchange: int, skip: dict[str, str], plan: str) -> Record:
+    """`plan` is the round's plan as the caller has read it, empty where it is too long to be carried."""
     start = time.perf_counter()
+    if plan:
+        home.run.know(plan_key(round), plan.encode())
     household = home.household(worker)
     name = home.run.strategy.exchanges[exchange].name
     task = tasks_of(home.run.record(plan_key(round)), name, [worker])[part]

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fl_core import server
 from fl_core.codec import Record, digest_weights, encode_record, encode_state, sha256
 from fl_core.errors import FederationError, KeyMissing
 from fl_core.journal import JOURNAL, find_break
 from fl_core.lease import is_lease
+from fl_core.merging import merge
 from fl_core.run_folder import (
     JOB,
     MANIFEST,
@@ -28,7 +28,9 @@ from fl_core.run_folder import (
     read_manifest,
     state_key,
 )
+from fl_core.server import next_state
 from fl_core.store import DictStore, Store
+from fl_core.summary import rows
 
 UNSIGNED = {"status.json", "report.html", JOURNAL}
 
@@ -164,7 +166,7 @@ def _replies(run: Run, plan: Record, closed: Record, state_kept: bool, result: V
     if not whole or not run.store.exists(state_key(round + 1)):
         result.not_kept.append(round)
         return
-    again = _try(result, state_key(round), lambda: encode_state(server.next_state(run, plan, closed, run.strategy.exchanges[-1])))
+    again = _try(result, state_key(round), lambda: encode_state(next_state(run, plan, merge(run, closed, run.strategy.exchanges[-1]))))
     if again is not None:
         result.replayed.append(round)
         result.check(again == bytes(run.store.get(state_key(round + 1))), f"'{state_key(round + 1)}' is not what the replies of round {round} add up to.")
@@ -187,7 +189,7 @@ def _end(run: Run, result: Verification) -> None:
         result.check(
             run.store.exists(key) and run.digest(key) == digest, f"'{key}' is not the file that the summary names; it was changed after the run ended."
         )
-    table = _try(result, "metrics.jsonl", lambda: b"".join(encode_record(row) + b"\n" for row in server.rows(run)))
+    table = _try(result, "metrics.jsonl", lambda: b"".join(encode_record(row) + b"\n" for row in rows(run)))
     result.check(table is None or sha256(table) == summary["files"]["metrics.jsonl"], "'metrics.jsonl' does not say what the rounds' records say.")
 
 

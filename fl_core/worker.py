@@ -15,6 +15,7 @@ from fl_core import exact
 from fl_core.codec import Record, decode_tensors, encode_tensors, under
 from fl_core.errors import FederationError, InputError, TrainingError
 from fl_core.federation import clients_of
+from fl_core.job import Job
 from fl_core.journal import journal
 from fl_core.pool import Call, Died, Pool
 from fl_core.run_folder import Run, card_key, close_key, evaluation_key, message_key, plan_key, reply_key, state_key
@@ -26,6 +27,7 @@ HUNG_SECONDS = 3600.0
 TEST_SLICE = 2048
 CLIENTS_A_SLICE = 25
 REASON_MAX = 300
+CARRIED_BYTES_MAX = 65_536
 
 
 class OpenClient(Protocol):
@@ -89,7 +91,11 @@ def key_of(task: Task) -> str:
 
 def _train_call(run: Run, task: Task, attempts: "Attempts", exchange: int) -> Call:
     deadline = run.job.deadline_seconds or HUNG_SECONDS
-    arguments = {"round": task.round, "worker": task.worker, "part": task.part, "exchange": exchange, "skip": attempts.left_out(task)}
+    plan = bytes(run.read(plan_key(task.round))).decode()
+    arguments = {
+        "round": task.round, "worker": task.worker, "part": task.part, "exchange": exchange, "skip": attempts.left_out(task),
+        "plan": plan if len(plan) <= CARRIED_BYTES_MAX else "",
+    }  # fmt: skip
     return Call("train", arguments, deadline)
 
 
@@ -234,11 +240,26 @@ def evaluate(run: Run, round: int, workers: Sequence[str], pool: Pool) -> None:
 
 
 def must_evaluate(run: Run, round: int) -> bool:
+    """Whether the state that this round starts from is there and is to be measured."""
+    return run.store.exists(state_key(round)) and is_measured(run.job, round)
+
+
+def is_measured(job: Job, round: int) -> bool:
     """Whether the job asks for an evaluation of the state that this round starts from; the last state is always measured."""
-    if not run.store.exists(state_key(round)):
-        return False
     done = round - 1
-    return done % run.job.evaluate.every_rounds == 0 or done >= run.job.rounds
+    return done % job.evaluate.every_rounds == 0 or done >= job.rounds
+
+
+def newly_due(job: Job, round: int) -> list[int]:
+    """The rounds whose first states must have been measured before this round is planned, and need not before the round before it.
+
+    Only `stop_when` makes a plan rest on the newest metrics; otherwise a state is measured while the next is made, so that nobody waits for it.
+    """
+    return [one for one in range(_last_due(job, round - 1) + 1, _last_due(job, round) + 1) if is_measured(job, one)]
+
+
+def _last_due(job: Job, round: int) -> int:
+    return round if job.stop_when or round <= 1 or round > job.rounds else round - 1
 
 
 def evaluators(run: Run) -> list[str]:
@@ -248,7 +269,10 @@ def evaluators(run: Run) -> list[str]:
 
 def measures(run: Run, worker: str) -> bool:
     """Whether evaluations are this worker's to do."""
-    return bool(_evaluation_calls(run, 1, worker))
+    on = run.job.evaluate.on
+    if on != "held_out" and worker == run.job.workers[0].name:
+        return True
+    return on != "test" and bool(clients_of(run.record(card_key(worker))))
 
 
 def _evaluation_calls(run: Run, round: int, worker: str) -> list[Call]:

@@ -1,13 +1,14 @@
 """A small S3 endpoint in this process, for what a real one cannot be asked to do: to ignore conditions, to fail in a certain way, to lose an answer."""
 
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, unescape
 
 from fl_core.s3 import S3Store
 from fl_core.s3_settings import Limits, Settings
@@ -18,7 +19,8 @@ DATE = "Thu, 01 Jan 2026 00:00:00 GMT"
 class FakeS3(ThreadingHTTPServer):
     """Objects in a dict, each with the sha256 that its writer noted.
 
-    `keeps` names the conditions that are kept; each request takes the next of `faults`, '' for none.
+    `keeps` names the conditions that are kept, `locked` objects that nobody may remove together with others; each request takes the next of `faults`,
+    '' for none.
     """
 
     daemon_threads = True
@@ -29,6 +31,7 @@ class FakeS3(ThreadingHTTPServer):
         self.objects: dict[str, tuple[bytes, str | None]] = {}
         self.keeps = {"If-None-Match", "If-Match"}
         self.faults: list[str] = []
+        self.locked: set[str] = set()
         self.requests: list[str] = []
         self.lock = threading.Lock()
 
@@ -52,6 +55,19 @@ class _Handler(BaseHTTPRequestHandler):
                 return self.answer(412, _error("PreconditionFailed"))
             self.server.objects[self.name] = (data, self.headers["x-amz-meta-sha256"])
         return self.fail("drop") if fault else self.answer(200, b"")
+
+    def do_POST(self) -> None:
+        """Many objects removed at once."""
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        fault = self.next_fault()
+        if fault:
+            return self.fail(fault)
+        names = [unescape(name) for name in re.findall("<Key>(.*?)</Key>", body)]
+        kept = [name for name in names if name in self.server.locked]
+        for name in set(names) - set(kept):
+            self.server.objects.pop(name, None)
+        errors = "".join(f"<Error><Key>{escape(name)}</Key><Code>AccessDenied</Code><Message>said so</Message></Error>" for name in kept)
+        return self.answer(200, f"<DeleteResult>{errors}</DeleteResult>".encode())
 
     def do_DELETE(self) -> None:
         self.server.objects.pop(self.name, None)

@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import yaml
 
 from fl_core import generator, scheduler, server
 from fl_core.job import parse_job
 from fl_core.run_folder import Run, plan_key
 from fl_core.store import DictStore
+from fl_core.strategies.fed_avg import fed_avg
 from fl_core.strategy import Strategy
 from fl_core.types import Client, Correction, Fit, LocalWork, RoundState, Trained, Weights
 from fl_core.worker import OpenClient, tasks_of, train_part
@@ -87,7 +89,7 @@ def play(run: Run, people: Sequence[Client], round: int = 1, leave_out: Mapping[
             train_part(run, task, opener(people), leave_out or {}, exchange=place)
         if place + 1 < len(run.strategy.exchanges):
             server.answer(run, round, place)
-    server.close(run, round)
+    server.aggregate(run, round, len(run.strategy.exchanges) - 1)
     return run.state(round + 1)
 
 
@@ -105,3 +107,20 @@ def tasks(run: Run, round: int = 1, exchange: int = 0) -> list[Any]:
 def numbers(weights: Weights, *names: str) -> list[float]:
     """The numbers of `w` and `b` (or of the given names), one after the other."""
     return [float(number) for name in names or ("w", "b") for number in np.asarray(weights[name]).reshape(-1)]
+
+
+PEOPLE = [person("a", three(2, 0, 0), 1), person("b", three(0, 2, 0), 1), person("c", three(0, 0, 2), 2)]
+START = three(0, 0, 0)
+
+
+def three_clients(strategy: Strategy | None = None, workers: int = 3, **changes: Any) -> Run:
+    """A run of three clients with 1, 1 and 2 examples, each at a worker of its own unless `workers` says otherwise."""
+    return small_run(strategy or fed_avg(), PEOPLE, START, workers, yaml.safe_dump({**yaml.safe_load(JOB), **changes}))
+
+
+def replied(run: Run, *, without: str = "") -> None:
+    """Round 1 is planned and everybody has replied, but for the worker `without`."""
+    scheduler.plan(run, 1)
+    for task in tasks(run):
+        if task.worker != without:
+            train_part(run, task, opener(PEOPLE), {})

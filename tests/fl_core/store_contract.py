@@ -61,6 +61,13 @@ class StoreContract:
         store.delete("key")
         assert store.put("key", b"second") is True
 
+    def test_many_keys_are_deleted_at_once_and_missing_ones_are_passed_over(self, store: Store) -> None:
+        for key in ("a/1", "a/2", "b/1", "b/log.jsonl"):
+            store.append(key, b"1\n") if key.endswith("jsonl") else store.put(key, b"1")
+        store.delete("a/1", "a/2", "a/3", "b/log.jsonl")
+        store.delete()
+        assert store.list("") == ["b/1"]
+
     def test_a_missing_key_is_said_so_by_name(self, store: Store) -> None:
         with pytest.raises(KeyMissing, match=r"'rounds/0001/plan\.json'") as error:
             store.get("rounds/0001/plan.json")

@@ -192,3 +192,14 @@ def test_settings_do_not_show_their_secret(s3: FakeS3) -> None:
     settings = replace(s3.store()._settings, session_token="token")
     assert "secret" not in repr(settings).replace("secret_key", "")
     assert "token" not in repr(settings).replace("session_token", "")
+
+
+def test_of_many_keys_the_one_that_may_not_be_deleted_is_named_and_the_others_are_gone(s3: FakeS3) -> None:
+    store = s3.store()
+    for key in ("one", "two", "three"):
+        store.put(key, b"1")
+    s3.locked = {"p/two"}
+    with pytest.raises(StoreError, match=r"may not delete s3://bucket/p/two at"):
+        store.delete("one", "two", "three")
+    assert store.list("") == ["two"]
+    assert s3.requests.count("POST") == 1

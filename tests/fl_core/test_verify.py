@@ -15,9 +15,10 @@ from fl_core.pool import Pool
 from fl_core.run_folder import MANIFEST, Run, close_key, evaluation_key, plan_key, reply_key, state_key
 from fl_core.runner import begin, new_run, open_run
 from fl_core.scheduler import plan
-from fl_core.server import close, merge_metrics
+from fl_core.server import close
 from fl_core.signing import new_key, public_key, sign
 from fl_core.store import FileStore
+from fl_core.summary import merge_metrics
 from fl_core.types import RoundState
 from fl_core.verify import verify
 from fl_core.worker import take_part
