@@ -4,7 +4,7 @@ What is hovered over carries its values in a `<title>`, which browsers show with
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fl_core.markup import Html, join, tag
@@ -12,6 +12,7 @@ from fl_core.markup import Html, join, tag
 POINTS_MAX = 400
 HOVERS_MAX = 100
 COLOURS = 6
+LINES_MAX = 2 * COLOURS
 LINE_WIDTH, LINE_HEIGHT = 500, 260
 WIDE_WIDTH, BARS_HEIGHT = 1040, 230
 LEFT, RIGHT, TOP, BOTTOM = 56, 14, 22, 38
@@ -73,6 +74,28 @@ def duration(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def size(count: float) -> str:
+    """Bytes in the unit that reads best, a thousand to the next.
+
+    >>> size(999), size(28_760), size(1_300_000)
+    ('999 B', '28.8 kB', '1.3 MB')
+    """
+    power = min(max(len(str(int(count))) - 1, 0) // 3, 4)
+    return f"{number(float(f'{count / 1000**power:.3g}'))} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What lies along x: its name, how a value of it is said, and whether its ticks are whole numbers."""
+
+    name: str
+    said: Callable[[float], str] = number
+    whole: bool = True
+
+
+ROUNDS = Axis("round")
+
+
 def nice_ticks(low: float, high: float, count: int = 5, *, whole: bool = False) -> list[float]:
     """About `count` round numbers from `low` to `high`; of whole numbers only where asked.
 
@@ -130,24 +153,26 @@ def _scale(values: Iterable[float], start: float, stop: float, pad: float = 0.0)
     return _Scale(low - margin, high + margin, start, stop)
 
 
-def line_chart(series: Sequence[Series], *, bands: Sequence[Band] = (), title: str, x: str = "round", y: str = "", goal: float | None = None) -> Html:
-    """Lines, bands and, where given, a goal, over one pair of axes, with a legend where there is more than one thing to tell apart."""
+def line_chart(
+    series: Sequence[Series], *, bands: Sequence[Band] = (), title: str, x: Axis = ROUNDS, y: str = "", goal: float | None = None, keyed: bool = True
+) -> Html:
+    """Lines, bands and, where given, a goal, over one pair of axes, with a legend where there is more than one thing to tell apart and it is `keyed`."""
     xs = sorted({at for one in series for at in one.points} | {at for band in bands for at in band.points})
     ys = [v for s in series for v in s.points.values()] + [v for b in bands for three in b.points.values() for v in three]
     across = _scale(xs, LEFT, LINE_WIDTH - RIGHT)
     up = _scale(ys + ([] if goal is None else [goal]), LINE_HEIGHT - BOTTOM, TOP, pad=0.04)
-    named = nice_ticks(across.low, across.high, 6, whole=True) if len(xs) > 1 else xs
-    drawn = [_axes(up, LINE_WIDTH, LINE_HEIGHT, x, y, [(across(at), number(at)) for at in named])]
+    named = nice_ticks(across.low, across.high, 6, whole=x.whole) if len(xs) > 1 else xs
+    drawn = [_axes(up, LINE_WIDTH, LINE_HEIGHT, x.name, y, [(across(at), x.said(at)) for at in named])]
     if goal is not None:
         drawn.append(_path([(LEFT, up(goal)), (LINE_WIDTH - RIGHT, up(goal))], "goal"))
         drawn.append(tag("text", f"goal {number(goal)}", x=LEFT + 4, y=_short(up(goal) + (13 if up(goal) < TOP + 14 else -5)), class_="goal-text"))
     names = [one.name for one in series] + [band.name for band in bands]
     for place, band in enumerate(bands, start=len(series)):
-        drawn.append(_band(band, across, up, place % COLOURS))
+        drawn.append(_band(band, across, up, place))
     for place, one in enumerate(series):
-        drawn.append(_line(one.points, across, up, place % COLOURS))
+        drawn.append(_line(one.points, across, up, place))
     drawn.append(_hovers(xs, series, bands, across, up, x))
-    return _figure(drawn, LINE_WIDTH, LINE_HEIGHT, title, legend(names) if len(names) > 1 else Html(""))
+    return _figure(drawn, LINE_WIDTH, LINE_HEIGHT, title, legend(names) if keyed and len(names) > 1 else Html(""))
 
 
 def stacked_bars(
@@ -207,8 +232,7 @@ def legend(names: Sequence[str], swatch: str = "line") -> Html:
     """What colour stands for what."""
     items = []
     for place, name in enumerate(names):
-        colour = place % COLOURS
-        drawn = tag("path", d="M1 6H25", class_=f"s{colour}") if swatch == "line" else _box(7, 1, 11, 11, f"f{colour}")
+        drawn = tag("path", d="M1 6H25", class_=_stroke(place)) if swatch == "line" else _box(7, 1, 11, 11, f"f{place % COLOURS}")
         items.append(tag("li", tag("svg", drawn, viewBox="0 0 26 12", width=26, height=12, aria_hidden="true"), name))
     return tag("ul", *items, class_="legend")
 
@@ -227,29 +251,34 @@ def _axes(up: _Scale, width: float, height: float, x: str, y: str, marked: Seque
     return join(parts)
 
 
-def _line(points: Mapping[float, float], across: _Scale, up: _Scale, colour: int) -> Html:
+def _stroke(place: int) -> str:
+    """The class of the line at a place: a colour, and beyond the last colour the same ones in dots."""
+    return f"s{place % COLOURS}" + (" dotted" if place // COLOURS % 2 else "")
+
+
+def _line(points: Mapping[float, float], across: _Scale, up: _Scale, place: int) -> Html:
     kept = extremes(sorted(points.items()))
-    path = _path([(across(a), up(b)) for a, b in kept], f"s{colour}")
+    path = _path([(across(a), up(b)) for a, b in kept], _stroke(place))
     if len(kept) == 1:
-        path = join([path, tag("circle", cx=_short(across(kept[0][0])), cy=_short(up(kept[0][1])), r=3.5, class_=f"f{colour}")])
+        path = join([path, tag("circle", cx=_short(across(kept[0][0])), cy=_short(up(kept[0][1])), r=3.5, class_=f"f{place % COLOURS}")])
     return path
 
 
-def _band(band: Band, across: _Scale, up: _Scale, colour: int) -> Html:
+def _band(band: Band, across: _Scale, up: _Scale, place: int) -> Html:
     xs = sorted(band.points)
     kept = [xs[i] for i in evenly(len(xs), POINTS_MAX // 2)]
     outline = [(across(a), up(band.points[a][2])) for a in kept] + [(across(a), up(band.points[a][0])) for a in reversed(kept)]
-    return join([_path(outline, f"b{colour}", closed=True), _line({a: band.points[a][1] for a in xs}, across, up, colour)])
+    return join([_path(outline, f"b{place % COLOURS}", closed=True), _line({a: band.points[a][1] for a in xs}, across, up, place)])
 
 
-def _hovers(xs: Sequence[float], series: Sequence[Series], bands: Sequence[Band], across: _Scale, up: _Scale, x: str) -> Html:
+def _hovers(xs: Sequence[float], series: Sequence[Series], bands: Sequence[Band], across: _Scale, up: _Scale, x: Axis) -> Html:
     """A column to hover over for each x (for some, where there are many): a hairline, a dot on each line, the values."""
     kept = [xs[i] for i in evenly(len(xs), HOVERS_MAX)]
     columns = []
     for place, at in enumerate(kept):
         left = LEFT if place == 0 else (across(kept[place - 1]) + across(at)) / 2
         right = LINE_WIDTH - RIGHT if place == len(kept) - 1 else (across(at) + across(kept[place + 1])) / 2
-        said = [f"{x} {number(at)}"]
+        said = [f"{x.name} {x.said(at)}"]
         heights = [one.points.get(at) for one in series] + [band.points[at][1] if at in band.points else None for band in bands]
         said += [f"{one.name}  {number(one.points[at])}" for one in series if at in one.points]
         threes = [(band.name, *band.points[at]) for band in bands if at in band.points]

@@ -22,6 +22,11 @@ def section(heading: str, *children: str, note: str = "", class_: str | None = N
     return tag("section", tag("h2", heading), *([tag("p", note, class_="note")] if note else []), *children, class_=class_)
 
 
+def tile(name: str, value: str, more: str, class_: str = "tile") -> Html:
+    """A figure that matters, big, with its name above and a word on it below."""
+    return tag("div", tag("div", name, class_="name"), tag("div", value, class_="value"), tag("div", more, class_="more"), class_=class_)
+
+
 def _template(name: str) -> str:
     return (files("fl_core") / "templates" / name).read_text(encoding="utf-8")
 

@@ -1,19 +1,17 @@
 """The drawn parts of a report page, each a function of the run's facts: curves, spread, who took part, time."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from fl_core.charts import Band, HeatMap, Series, duration, evenly, heat_map, line_chart, number, stacked_bars
+from fl_core.curves import HELD_OUT, best_round, curves_of, direction
 from fl_core.job import Job
 from fl_core.markup import Html, join, table, tag
 from fl_core.page import section
-from fl_core.program import direction_of
-from fl_core.report_facts import PERCENTILES, Facts, Participation, clip, sizes_of
+from fl_core.report_facts import Facts, Participation, clip, sizes_of
 
 PANELS_MAX, TABLE_ROWS_MAX, COLUMNS_MAX, MARKS_MAX, BARS_MAX, BINS_MAX = 8, 100, 24, 1000, 100, 30
-HELD_OUT = "_held_out"
 STAGES = ("train", "evaluate", "close", "select")
 LEVELS = 5
 
@@ -125,21 +123,15 @@ def round_ticks(rounds: Sequence[int], count: int = 12) -> dict[int, str]:
 
 def measured(facts: Facts) -> dict[str, dict[float, float]]:
     """Each metric over rounds, without its percentiles; those with a direction and 'higher' first."""
-    found: dict[str, dict[float, float]] = {}
-    for row in facts.table:
-        for name, value in row["metrics"].items():
-            if not any(name.endswith(f"_p{p}") for p in PERCENTILES) and not name.endswith(HELD_OUT):
-                found.setdefault(name, {})[float(row["round"])] = value
-    order = {"higher": 0, "lower": 1, None: 2}
-    return dict(sorted(found.items(), key=lambda item: (order[_direction(facts, item[0])], item[0])))
+    return curves_of(facts.table, facts.manifest.get("better", {}))
 
 
 def best(facts: Facts, name: str, points: Mapping[float, float]) -> str:
-    direction = _direction(facts, name)
-    if direction is None:
+    towards = direction(name, facts.manifest.get("better", {}))
+    if towards is None:
         return "the last value"
-    at = (max if direction == "higher" else min)(points, key=lambda x: points[x])
-    return f"best {number(points[at])} after round {number(at)}; {direction} is better"
+    at = best_round(points, towards)
+    return f"best {number(points[at])} after round {number(at)}; {towards} is better"
 
 
 def _curves(facts: Facts, job: Job) -> dict[str, dict[str, dict[float, float]]]:
@@ -155,10 +147,6 @@ def _curves(facts: Facts, job: Job) -> dict[str, dict[str, dict[float, float]]]:
     if training:
         curves.setdefault("loss", {})["training"] = training
     return curves
-
-
-def _direction(facts: Facts, name: str) -> Any:
-    return facts.manifest.get("better", {}).get(name) or direction_of(name)
 
 
 def _numbers(facts: Facts) -> Html:

@@ -8,7 +8,7 @@ import numpy as np
 from fl_core.charts import duration, number
 from fl_core.job import Job
 from fl_core.markup import Html, join, table, tag
-from fl_core.page import section
+from fl_core.page import section, tile
 from fl_core.report_facts import Facts, clip, held_by, sizes_of
 from fl_core.report_figures import best, measured, size_histogram
 
@@ -38,15 +38,15 @@ def tiles(facts: Facts, job: Job) -> Html:
     """The figures that matter, big."""
     boxes: list[Html] = []
     for name, points in list(measured(facts).items())[:TILES_MAX]:
-        boxes.append(_tile(name, number(list(points.values())[-1]), best(facts, name, points).partition(";")[0], class_="tile first" if not boxes else "tile"))
+        boxes.append(tile(name, number(list(points.values())[-1]), best(facts, name, points).partition(";")[0], class_="tile first" if not boxes else "tile"))
     examples = sum(row.get("examples", 0) for row in facts.table)
-    boxes.append(_tile("rounds", number(facts.rounds), f"of at most {number(job.rounds)}"))
-    boxes.append(_tile("examples", number(examples), "trained on, each time counted"))
+    boxes.append(tile("rounds", number(facts.rounds), f"of at most {number(job.rounds)}"))
+    boxes.append(tile("examples", number(examples), "trained on, each time counted"))
     seconds, speed = _seconds(facts)
-    boxes.append(_tile("duration", duration(seconds), speed))
+    boxes.append(tile("duration", duration(seconds), speed))
     left_out = sum(row.get("left_out", 0) for row in facts.table)
     drawn = left_out + sum(row.get("clients", 0) for row in facts.table)
-    boxes.append(_tile("left out", number(left_out), f"of {number(drawn)} times that a client was drawn"))
+    boxes.append(tile("left out", number(left_out), f"of {number(drawn)} times that a client was drawn"))
     shown = tag("div", *boxes, class_="tiles" if len(boxes) <= 6 else "tiles four")
     if facts.summary is None:
         return shown
@@ -153,10 +153,6 @@ def spans(rounds: Iterable[int]) -> str:
             found.append([round, round])
     words = [f"{a}" if a == b else f"{a} to {b}" for a, b in found[:SPANS_MAX]]
     return ", ".join(words) + (", …" if len(found) > SPANS_MAX else "")
-
-
-def _tile(name: str, value: str, more: str, class_: str = "tile") -> Html:
-    return tag("div", tag("div", name, class_="name"), tag("div", value, class_="value"), tag("div", more, class_="more"), class_=class_)
 
 
 def _seconds(facts: Facts) -> tuple[float, str]:

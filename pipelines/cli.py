@@ -23,6 +23,7 @@ COMMANDS = {
     "models": "list, show, promote, roll back and export published models",
     "submit": "start a job on Kubeflow Pipelines, or a worker of it in an organisation's own cluster",
     "schedule": "train a job again and again, and publish what passes its gate",
+    "compare": "run or read several jobs and show them side by side",
     "report": "write a run's report page and say where it is",
     "compile": "compile a job to a pipeline for Kubeflow",
     "lint": "say what a Kubeflow backend would choke on in a compiled pipeline",

@@ -4,6 +4,7 @@ import argparse
 import sys
 from contextlib import redirect_stdout
 
+from pipelines.log_option import add_log, logged
 from pipelines.progress import show, show_rounds
 
 
@@ -13,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--processes", type=int, metavar="N", help="training processes (default: one a core)")
     parser.add_argument("--from-round", type=int, metavar="N", help="go on from before round N in a copy of the run; with --out")
     parser.add_argument("--out", metavar="NEW", help="the folder of that copy")
+    add_log(parser)
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object and nothing else")
 
 
@@ -28,6 +30,6 @@ def main(arguments: argparse.Namespace) -> None:
     one = open_run(arguments.run)
     if one.find("summary.json") is not None:
         print(f"The run '{one.name}' is finished; nothing was changed.", file=sys.stderr)
-    with redirect_stdout(sys.stderr), show_rounds(one.job.name, one.job.rounds) as on_round:
+    with redirect_stdout(sys.stderr), show_rounds(one.job.name, one.job.rounds) as shown, logged(arguments, shown) as on_round:
         result = resume(arguments.run, store=arguments.store, processes=arguments.processes, on_round=on_round)
     show(result, as_json=arguments.json)

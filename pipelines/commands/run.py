@@ -5,6 +5,7 @@ import sys
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
+from pipelines.log_option import add_log, logged
 from pipelines.progress import show, show_rounds
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="the run's name (default: the job's name and the time)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override a key, such as strategy.local_epochs=5")
     parser.add_argument("--processes", type=int, metavar="N", help="training processes (default: one a core)")
+    add_log(parser)
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object and nothing else")
 
 
@@ -39,7 +41,7 @@ def _run(arguments: argparse.Namespace, pool: "Pool") -> "Result":
 
     job = load_job(arguments.job, arguments.overrides)
     place = {"store": arguments.store, "out": arguments.out, "name": arguments.name}
-    with redirect_stdout(sys.stderr), show_rounds(job.name, job.rounds) as on_round:
+    with redirect_stdout(sys.stderr), show_rounds(job.name, job.rounds) as shown, logged(arguments, shown) as on_round:
         if arguments.runner == "process":
             from fl_core.runner import run
 

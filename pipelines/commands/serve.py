@@ -2,6 +2,7 @@
 
 import argparse
 
+from pipelines.log_option import add_log, logged
 from pipelines.observe import add_port, observed
 from pipelines.progress import show, show_rounds
 
@@ -13,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--private", metavar="URI", help="the server's private place, for its key (default: beside the run, or ./private for s3://)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override a key of the job")
     parser.add_argument("--start-seconds", type=float, default=600.0, help="how long the workers may take to come together (default: %(default)s)")
+    add_log(parser)
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object and nothing else")
     add_port(parser)
 
@@ -28,6 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
     job = load_job(arguments.job, arguments.overrides)
     place = place_of(arguments.store, arguments.run)
     private = open_private(arguments.private) if arguments.private else private_store(place)
-    with observed(arguments.metrics_port, "server") as gauges, show_rounds(job.name, job.rounds) as on_round:
-        result = serve(Run(arguments.run, job, place, private), start_seconds=arguments.start_seconds, on_round=gauges.both(on_round))
+    port = arguments.metrics_port
+    with observed(port, "server") as gauges, show_rounds(job.name, job.rounds) as shown, logged(arguments, gauges.both(shown)) as on_round:
+        result = serve(Run(arguments.run, job, place, private), start_seconds=arguments.start_seconds, on_round=on_round)
     show(result, as_json=arguments.json)
