@@ -6,6 +6,7 @@ What is hovered over carries its values in a `<title>`, which browsers show with
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from zlib import crc32
 
 from fl_core.markup import Html, join, tag
 
@@ -154,23 +155,26 @@ def _scale(values: Iterable[float], start: float, stop: float, pad: float = 0.0)
 
 
 def line_chart(
-    series: Sequence[Series], *, bands: Sequence[Band] = (), title: str, x: Axis = ROUNDS, y: str = "", goal: float | None = None, keyed: bool = True
-) -> Html:
-    """Lines, bands and, where given, a goal, over one pair of axes, with a legend where there is more than one thing to tell apart and it is `keyed`."""
+    series: Sequence[Series], *, bands: Sequence[Band] = (), title: str, x: Axis = ROUNDS, y: str = "", goal: float | None = None,
+    keyed: bool = True, window: tuple[float, float] | None = None,
+) -> Html:  # fmt: skip
+    """Lines, bands and, where given, a goal, over one pair of axes, with a legend where there is more than one thing to tell apart and it is `keyed`.
+
+    `window` is the range of y that is shown, by default all; what lies outside is cut off at the edge.
+    """
     xs = sorted({at for one in series for at in one.points} | {at for band in bands for at in band.points})
     ys = [v for s in series for v in s.points.values()] + [v for b in bands for three in b.points.values() for v in three]
     across = _scale(xs, LEFT, LINE_WIDTH - RIGHT)
-    up = _scale(ys + ([] if goal is None else [goal]), LINE_HEIGHT - BOTTOM, TOP, pad=0.04)
+    up = _scale([*(window or ys), *([] if goal is None else [goal])], LINE_HEIGHT - BOTTOM, TOP, pad=0.04)
     named = nice_ticks(across.low, across.high, 6, whole=x.whole) if len(xs) > 1 else xs
     drawn = [_axes(up, LINE_WIDTH, LINE_HEIGHT, x.name, y, [(across(at), x.said(at)) for at in named])]
     if goal is not None:
         drawn.append(_path([(LEFT, up(goal)), (LINE_WIDTH - RIGHT, up(goal))], "goal"))
         drawn.append(tag("text", f"goal {number(goal)}", x=LEFT + 4, y=_short(up(goal) + (13 if up(goal) < TOP + 14 else -5)), class_="goal-text"))
     names = [one.name for one in series] + [band.name for band in bands]
-    for place, band in enumerate(bands, start=len(series)):
-        drawn.append(_band(band, across, up, place))
-    for place, one in enumerate(series):
-        drawn.append(_line(one.points, across, up, place))
+    lines = [_band(band, across, up, place) for place, band in enumerate(bands, start=len(series))]
+    lines += [_line(one.points, across, up, place) for place, one in enumerate(series)]
+    drawn += _cut(lines, f"plot-{crc32(title.encode())}") if window else lines
     drawn.append(_hovers(xs, series, bands, across, up, x))
     return _figure(drawn, LINE_WIDTH, LINE_HEIGHT, title, legend(names) if keyed and len(names) > 1 else Html(""))
 
@@ -251,6 +255,12 @@ def _axes(up: _Scale, width: float, height: float, x: str, y: str, marked: Seque
     return join(parts)
 
 
+def _cut(drawn: Sequence[Html], name: str) -> list[Html]:
+    """What was drawn, cut off at the edges of the plot; the name is the page's own for these edges."""
+    edges = tag("clipPath", _box(LEFT, TOP, LINE_WIDTH - LEFT - RIGHT, LINE_HEIGHT - BOTTOM - TOP, "hit"), id=name)
+    return [edges, tag("g", *drawn, clip_path=f"url(#{name})")]
+
+
 def _stroke(place: int) -> str:
     """The class of the line at a place: a colour, and beyond the last colour the same ones in dots."""
     return f"s{place % COLOURS}" + (" dotted" if place // COLOURS % 2 else "")
@@ -285,7 +295,7 @@ def _hovers(xs: Sequence[float], series: Sequence[Series], bands: Sequence[Band]
         said += [f"{name}  {number(middle)}  ({number(low)} to {number(high)})" for name, low, middle, high in threes]
         dots = [
             tag("circle", cx=_short(across(at)), cy=_short(up(height)), r=3.5, class_=f"f{colour % COLOURS}")
-            for colour, height in enumerate(heights) if height is not None
+            for colour, height in enumerate(heights) if height is not None and up.low <= height <= up.high
         ]  # fmt: skip
         hairline = tag("path", d=f"M{_short(across(at))} {TOP}V{LINE_HEIGHT - BOTTOM}", class_="hairline")
         hit = _box(left, TOP, right - left, LINE_HEIGHT - BOTTOM - TOP, "hit")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Any
 
-from fl_core.comparison_facts import Outcome, bytes_received, bytes_sent
+from fl_core.comparison_facts import Outcome, bytes_received, bytes_sent, walked
 from fl_core.comparison_plan import is_name, label, shown_value
 from fl_core.curves import best_round, curves_of, direction, is_reached
 from fl_core.errors import InputError, did_you_mean
@@ -185,6 +185,16 @@ def to_target(comparison: Comparison, one: Combination) -> Mean | None:
     return mean_of(rounds_to_target(comparison, outcome) for outcome in one.finished)
 
 
+def bytes_to_target(comparison: Comparison, one: Combination) -> Mean | None:
+    """The bytes that clients sent until the target was reached, of those finished runs that reached it."""
+    return mean_of(_bytes_to_target(comparison, outcome) for outcome in one.finished)
+
+
+def _bytes_to_target(comparison: Comparison, outcome: Outcome) -> float | None:
+    round, sent = rounds_to_target(comparison, outcome), walked(outcome, "bytes")
+    return None if round is None or not sent else sent[int(round)]
+
+
 def ranked(comparison: Comparison) -> list[tuple[Mean, Combination]]:
     """The combinations by how their first metric ends, the best first; empty where no way is better."""
     towards = direction(comparison.metrics[0], comparison.better) if comparison.metrics else None
@@ -209,7 +219,7 @@ def _combination_record(comparison: Comparison, one: Combination) -> dict[str, A
         "finished": len(one.finished), "failed": sum(outcome.status == "failed" for outcome in one.outcomes),
         "metrics": {metric: _mean_record(final(one, metric)) for metric in comparison.metrics},
         "best": _mean_record(found[0]) if found else None, "best_round": _mean_record(found[1]) if found else None,
-        "rounds_to_target": _mean_record(reached),
+        "rounds_to_target": _mean_record(reached), "bytes_to_target": _mean_record(bytes_to_target(comparison, one)),
         "examples": _mean_record(mean_of(examples(outcome) for outcome in one.finished)),
         "bytes_sent": _mean_record(mean_of(map(bytes_sent, one.finished))), "bytes_received": _mean_record(mean_of(map(bytes_received, one.finished))),
         "seconds": _mean_record(mean_of(outcome.seconds for outcome in one.finished)),

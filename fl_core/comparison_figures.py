@@ -1,16 +1,16 @@
 """The figures of a comparison as text, a row a combination: the same columns for the terminal and the page."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fl_core.charts import duration, number, size
-from fl_core.comparison import Combination, Comparison, Mean, best, bytes_received, bytes_sent, examples, final, mean_of, ranked, to_target
+from fl_core.comparison import Combination, Comparison, Mean, best, bytes_received, bytes_sent, bytes_to_target, examples, final, mean_of, ranked, to_target
 from fl_core.comparison_plan import head
 from fl_core.curves import direction
 from fl_core.program import Direction
 
-METRICS_MAX = 4
+METRICS_MAX, DECIMALS_MAX = 4, 6
 NONE = "—"
 
 
@@ -24,40 +24,51 @@ class Column:
     best: int | None = None
 
 
-def columns(comparison: Comparison) -> list[Column]:
-    """What the combinations are called by, then what came of them."""
+def called(comparison: Comparison) -> list[Column]:
+    """What the combinations are called by."""
     ones = comparison.combinations
-    called = [Column(head(key, comparison.keys), [one.values.get(key, NONE) for one in ones], numeric=False) for key in comparison.keys]
-    if not called:
-        called = [Column("job", [one.name for one in ones], numeric=False)]
-    return [*called, *_results(comparison), *_costs(comparison)]
+    keys = [Column(head(key, comparison.keys), [one.values.get(key, NONE) for one in ones], numeric=False) for key in comparison.keys]
+    return keys or [Column("job", [one.name for one in ones], numeric=False)]
 
 
-def _results(comparison: Comparison) -> Iterator[Column]:
-    ones, metrics = comparison.combinations, comparison.metrics
-    if comparison.seeds > 1 or any(len(one.finished) < len(one.outcomes) for one in ones):
-        yield Column("runs", [_count(one) for one in ones])
+def results(comparison: Comparison) -> list[Column]:
+    """What came of the combinations."""
+    ones, metrics, better = comparison.combinations, comparison.metrics, comparison.better
+    shown = []
+    if len({len(one.finished) for one in ones}) > 1 or any(len(one.finished) < len(one.outcomes) for one in ones):
+        shown.append(Column("runs", [_count(one) for one in ones]))
     for metric in metrics[:METRICS_MAX]:
         values = [final(one, metric) for one in ones]
-        yield Column(metric, [spread(value) for value in values], best=_best(values, direction(metric, comparison.better)))
-    if metrics and direction(metrics[0], comparison.better):
+        shown.append(Column(metric, [spread(value) for value in values], best=_best(values, direction(metric, better))))
+    if metrics and (towards := direction(metrics[0], better)):
         found = [best(comparison, one) for one in ones]
-        values = [pair[0] if pair else None for pair in found]
-        yield Column(f"best {metrics[0]}", [spread(value) for value in values], best=_best(values, direction(metrics[0], comparison.better)))
-        yield Column("in round", [spread(pair[1] if pair else None) for pair in found])
-    if comparison.target:
-        reached = [to_target(comparison, one) for one in ones]
-        cells = [_reached(value, len(one.finished)) for value, one in zip(reached, ones, strict=True)]
-        everyone = [value if value and value.count == len(one.finished) else None for value, one in zip(reached, ones, strict=True)]
-        yield Column(f"rounds to {comparison.target.metric} {number(comparison.target.goal)}", cells, best=_best(everyone, "lower"))
+        cells = [f"{spread(pair[0])} ({pair[1].mean:.0f})" if pair else NONE for pair in found]
+        column = Column("best (in round)", cells, best=_best([pair[0] if pair else None for pair in found], towards))
+        shown.insert(len(shown) - len(metrics[:METRICS_MAX]) + 1, column)
+    return shown
 
 
-def _costs(comparison: Comparison) -> Iterator[Column]:
-    ones = comparison.combinations
-    yield Column("examples", [_said(mean_of(map(examples, one.finished)), number) for one in ones])
-    yield Column("sent", [_said(mean_of(map(bytes_sent, one.finished)), size) for one in ones])
-    yield Column("received", [_said(mean_of(map(bytes_received, one.finished)), size) for one in ones])
-    yield Column("time", [_said(mean_of(outcome.seconds for outcome in one.finished), duration) for one in ones])
+def costs(comparison: Comparison) -> list[Column]:
+    """What they took: to the target, where there is one, and in all."""
+    ones, shown = comparison.combinations, list[Column]()
+    if target := comparison.target:
+        goal = f"to {target.metric} {number(target.goal)}"
+        reached, sent = [to_target(comparison, one) for one in ones], [bytes_to_target(comparison, one) for one in ones]
+        cells = [_reached(value, len(one.finished), rounds) for value, one in zip(reached, ones, strict=True)]
+        whole = [value if value and value.count == len(one.finished) else None for value, one in zip(reached, ones, strict=True)]
+        shown.append(Column(f"rounds {goal}", cells, best=_best(whole, "lower")))
+        cells = [_reached(value, len(one.finished), lambda mean: size(mean.mean)) for value, one in zip(sent, ones, strict=True)]
+        shown.append(Column(f"sent {goal}", cells))
+    shown.append(Column("examples", [_said(mean_of(map(examples, one.finished)), number) for one in ones]))
+    shown.append(Column("sent", [_said(mean_of(map(bytes_sent, one.finished)), size) for one in ones]))
+    shown.append(Column("received", [_said(mean_of(map(bytes_received, one.finished)), size) for one in ones]))
+    shown.append(Column("time", [_said(mean_of(outcome.seconds for outcome in one.finished), duration) for one in ones]))
+    return shown
+
+
+def caption(comparison: Comparison) -> str:
+    """What the figures are means of."""
+    return f"Means over {comparison.seeds} seeds ± their standard deviation." if comparison.seeds > 1 else "One run each."
 
 
 def _count(one: Combination) -> str:
@@ -68,10 +79,10 @@ def _count(one: Combination) -> str:
     return " + ".join(words)
 
 
-def _reached(value: Mean | None, finished: int) -> str:
+def _reached(value: Mean | None, finished: int, say: Callable[[Mean], str]) -> str:
     if value is None:
         return "not reached" if finished else NONE
-    return spread(value) + (f" ({value.count} of {finished})" if value.count < finished else "")
+    return say(value) + (f" ({value.count} of {finished})" if value.count < finished else "")
 
 
 def _said(value: Mean | None, say: Callable[[float], str]) -> str:
@@ -79,18 +90,32 @@ def _said(value: Mean | None, say: Callable[[float], str]) -> str:
 
 
 def spread(value: Mean | None) -> str:
-    """A mean and its standard deviation in as many decimals as give the mean four digits.
+    """A mean and its standard deviation, in three digits or as many more as it takes to see that it deviates.
 
     >>> spread(Mean(0.92512, 0.00312, 0.9, 1.0, 3)), spread(Mean(12.0, None, 12.0, 12.0, 1)), spread(Mean(31.5, 2.25, 29.0, 34.0, 2))
-    ('0.9251 ± 0.0031', '12', '31.5 ± 2.2')
+    ('0.925 ± 0.003', '12', '31.5 ± 2.2')
     """
     if value is None:
         return NONE
     if value.deviation is None:
         return number(value.mean)
-    whole = value.low == int(value.low) and value.high == int(value.high)
-    decimals = 1 if whole else min(max(3 - math.floor(math.log10(max(abs(value.mean), 1e-9))), 0), 6)
+    digits = [2 - _power(value.mean), -_power(value.deviation) if value.deviation else 0]
+    decimals = min(max(*digits, 0), DECIMALS_MAX)
     return f"{value.mean:.{decimals}f} ± {value.deviation:.{decimals}f}"
+
+
+def rounds(value: Mean) -> str:
+    """A number of rounds and its standard deviation.
+
+    >>> rounds(Mean(8.0, 3.61, 5.0, 12.0, 3)), rounds(Mean(8.0, None, 8.0, 8.0, 1))
+    ('8.0 ± 3.6', '8')
+    """
+    return number(value.mean) if value.deviation is None else f"{value.mean:.1f} ± {value.deviation:.1f}"
+
+
+def _power(value: float) -> int:
+    """The power of ten of a number's first digit."""
+    return math.floor(math.log10(max(abs(value), 10.0**-DECIMALS_MAX)))
 
 
 def _best(values: list[Mean | None], towards: Direction | None) -> int | None:

@@ -1,14 +1,14 @@
 """The page of a comparison: one HTML file with the table, curves by rounds, examples, bytes and seconds, and every run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
 from fl_core.charts import LINES_MAX, Axis, Band, Series, duration, legend, line_chart, number, size
-from fl_core.comparison import Combination, Comparison, Mean, curve_of, ranked, to_target
+from fl_core.comparison import Combination, Comparison, Mean, bytes_to_target, curve_of, ranked, to_target
 from fl_core.comparison_facts import Axis as Along
 from fl_core.comparison_facts import Outcome, walked
-from fl_core.comparison_figures import NONE, columns, spread, verdict
+from fl_core.comparison_figures import NONE, Column, called, caption, costs, results, rounds, spread, verdict
 from fl_core.errors import InputError
 from fl_core.markup import Html, table, tag
 from fl_core.page import page, section, tile
@@ -17,6 +17,8 @@ from fl_core.report_sections import whole
 
 PAGE = "comparison.html"
 METRICS_MAX, BANDS_MAX, RUN_ROWS_MAX = 6, 6, 200
+# The first rounds are cut off where the others' range is less than a WINDOW_SHAREth of all.
+STEEP_SHARE, WINDOW_SHARE = 0.15, 1.5
 AXES: Mapping[Along, Axis] = {
     "rounds": Axis("round"),
     "examples": Axis("examples trained on"),
@@ -37,13 +39,13 @@ def write(comparison: Comparison, path: Path, command: str) -> None:
     """Writes the page, in place of an older one; `command` is what made it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(render(comparison, command), encoding="utf-8", errors="replace")
+        path.write_text(render(comparison, command, path.absolute().parent), encoding="utf-8", errors="replace")
     except OSError as error:
         raise InputError(f"The page cannot be written to '{path}': {error.strerror}.") from error
 
 
-def render(comparison: Comparison, command: str) -> str:
-    """The page as HTML."""
+def render(comparison: Comparison, command: str, folder: Path = Path("/")) -> str:
+    """The page as HTML; runs are named as seen from `folder`."""
     shown = _shown(comparison)
     return page(
         f"{comparison.title} · comparison",
@@ -52,7 +54,7 @@ def render(comparison: Comparison, command: str) -> str:
         _figures(comparison),
         *(_curves(comparison, metric, shown) for metric in comparison.metrics[:METRICS_MAX]),
         _differences(comparison),
-        _runs(comparison),
+        _runs(comparison, folder),
         _how(command),
         tag("footer", "Made from the runs' records. This file loads nothing and sends nothing."),
     )
@@ -79,43 +81,48 @@ def _count(count: int, noun: str) -> str:
 
 
 def _tiles(comparison: Comparison) -> Html:
-    """Who ends best, who gets to the target first, in big."""
+    """Who ends best; who gets to the target in the fewest rounds, and with the fewest bytes."""
     boxes = []
     if order := ranked(comparison):
         value, one = order[0]
         boxes.append(tile(f"best final {comparison.metrics[0]}", spread(value), one.name, class_="tile first"))
     if comparison.target:
         goal = f"{comparison.target.metric} {number(comparison.target.goal)}"
-        reached = [(value, one) for one in comparison.combinations if (value := _all_reached(comparison, one)) is not None]
-        fastest = min(reached, key=lambda pair: pair[0].mean, default=None)
-        said = (spread(fastest[0]), fastest[1].name) if fastest else (NONE, "no combination got there with every seed")
-        boxes.append(tile(f"fewest rounds to {goal}", *said))
-    boxes.append(tile("combinations", number(len(comparison.combinations)), f"{comparison.seeds} of a seed" if comparison.seeds > 1 else "one seed each"))
+        boxes.append(_least(comparison, to_target, rounds, f"fewest rounds to {goal}"))
+        boxes.append(_least(comparison, bytes_to_target, lambda value: size(value.mean), f"fewest bytes sent to {goal}"))
     return tag("div", *boxes, class_="tiles four")
 
 
-def _all_reached(comparison: Comparison, one: Combination) -> Mean | None:
-    value = to_target(comparison, one)
-    return value if value is not None and value.count == len(one.finished) else None
+def _least(comparison: Comparison, figure: Callable[[Comparison, Combination], Mean | None], say: Callable[[Mean], str], name: str) -> Html:
+    """The least of a figure, of the combinations that have it with every seed."""
+    found = [(value, one) for one in comparison.combinations if (value := figure(comparison, one)) is not None and value.count == len(one.finished)]
+    if not found:
+        return tile(name, NONE, "no combination got there with every seed")
+    value, one = min(found, key=lambda pair: pair[0].mean)
+    return tile(name, say(value), one.name)
 
 
 def _figures(comparison: Comparison) -> Html:
-    shown = columns(comparison)
+    terms = [term for name, meaning in COUNTED for term in (tag("dt", name), tag("dd", meaning))]
+    counted = tag("details", tag("summary", "How it is counted"), tag("dl", *terms))
+    took = tag("h3", "What it took"), _table(comparison, costs(comparison))
+    note = f"{caption(comparison)} The best of a column is bold."
+    return section("Side by side", _table(comparison, results(comparison)), *took, counted, note=note)
+
+
+def _table(comparison: Comparison, figures: Sequence[Column]) -> Html:
+    shown = [*called(comparison), *figures]
     rows: list[list[str]] = [
         [tag("strong", column.cells[place]) if column.best == place else column.cells[place] for column in shown]
         for place in range(len(comparison.combinations))
     ]
-    numeric = [place for place, column in enumerate(shown) if column.numeric]
-    terms = [term for name, meaning in COUNTED for term in (tag("dt", name), tag("dd", meaning))]
-    counted = tag("details", tag("summary", "How it is counted"), tag("dl", *terms))
-    note = "Means over the finished runs of a combination; the best of a column is bold."
-    return section("Side by side", table([column.head for column in shown], rows, numeric=numeric), counted, note=note)
+    return table([column.head for column in shown], rows, numeric=[place for place, column in enumerate(shown) if column.numeric])
 
 
 def _curves(comparison: Comparison, metric: str, shown: list[Combination]) -> Html:
     """The metric by rounds, examples, bytes and seconds; all charts share one legend."""
     goal = comparison.target.goal if comparison.target and comparison.target.metric == metric else None
-    panels = []
+    panels, cut = [], False
     for along, axis in AXES.items():
         lines = [(one.name, _line(one, metric, along)) for one in shown]
         if not any(points for _, points in lines):
@@ -123,14 +130,25 @@ def _curves(comparison: Comparison, metric: str, shown: list[Combination]) -> Ht
         banded = comparison.seeds > 1 and len(shown) <= BANDS_MAX
         bands = [Band(name, points) for name, points in lines] if banded else []
         series = [] if banded else [Series(name, {at: middle for at, (_, middle, _) in points.items()}) for name, points in lines]
-        chart = line_chart(series, bands=bands, title=f"{metric} by {along}", x=axis, y=metric, goal=goal, keyed=False)
+        window = _window([points for _, points in lines])
+        cut = cut or window is not None
+        chart = line_chart(series, bands=bands, title=f"{metric} by {along}", x=axis, y=metric, goal=goal, keyed=False, window=window)
         panels.append(tag("div", tag("h3", f"by {along}"), chart))
     note = "The state after each round" + (", as far as all seeds of a combination got." if comparison.seeds > 1 else ".")
+    note += " Steep first rounds are cut off." if cut else ""
     if len(shown) < len(comparison.combinations):
         note += f" Of {len(comparison.combinations)} combinations the {len(shown)} that end best are drawn."
     if comparison.seeds > 1:
         note += " Line: mean over seeds. " + ("Band: lowest to highest seed." if len(shown) <= BANDS_MAX else "So many combinations are drawn without bands.")
     return section(metric, legend([one.name for one in shown]), tag("div", *panels, class_="panels"), note=note)
+
+
+def _window(lines: Sequence[Mapping[float, tuple[float, float, float]]]) -> tuple[float, float] | None:
+    """The range of y without the first steep rounds, where they would squeeze what matters; None where they would not."""
+    everything = [value for points in lines for three in points.values() for value in three]
+    late = [value for points in lines for three in list(points.values())[round(len(points) * STEEP_SHARE) :] for value in three]
+    low, high = min(late), max(late)
+    return (low, high) if high > low and max(everything) - min(everything) > WINDOW_SHARE * (high - low) else None
 
 
 def _line(one: Combination, metric: str, along: Along) -> dict[float, tuple[float, float, float]]:
@@ -155,22 +173,22 @@ def _differences(comparison: Comparison) -> Html:
     return section("What differs", table(["key", *(one.name for one in comparison.combinations)], rows), note="Every key of the jobs, but for the seed.")
 
 
-def _runs(comparison: Comparison) -> Html:
+def _runs(comparison: Comparison, folder: Path) -> Html:
     pairs = [(one, outcome) for one in comparison.combinations for outcome in one.outcomes]
     metric = comparison.metrics[:1]
-    rows = [_run_row(one, outcome, metric) for one, outcome in pairs[:RUN_ROWS_MAX]]
+    rows = [_run_row(one, outcome, metric, folder) for one, outcome in pairs[:RUN_ROWS_MAX]]
     more = len(pairs) - RUN_ROWS_MAX
     after = [tag("p", f"{number(more)} more runs are in the table above and in --json.", class_="note")] if more > 0 else []
     head = ["combination", "seed", "status", "rounds", *metric, "digest", "run"]
-    return section("Runs", table(head, rows, numeric=(1, 3, 4) if metric else (1, 3)), *after, note="Each folder has a report page of its own.")
+    return section("Runs", table(head, rows, numeric=(1, 3, 4) if metric else (1, 3)), *after, note="Each folder has a report of its own, report.html.")
 
 
-def _run_row(one: Combination, outcome: Outcome, metric: Sequence[str]) -> list[str]:
+def _run_row(one: Combination, outcome: Outcome, metric: Sequence[str], folder: Path) -> list[str]:
     status = outcome.status if not outcome.why else f"{outcome.status}: {clip(outcome.why)}"
     last = outcome.table[-1]["metrics"] if outcome.table else {}
     figures = [number(last[name]) if name in last else NONE for name in metric]
     digest: str = whole(outcome.digest) if outcome.digest else NONE
-    return [one.name, str(outcome.job.seed), status, number(outcome.rounds), *figures, digest, outcome.place]
+    return [one.name, str(outcome.job.seed), status, number(outcome.rounds), *figures, digest, outcome.place.removeprefix(f"{folder}/")]
 
 
 def _how(command: str) -> Html:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from pipelines.log_option import add_log, logged
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from fl_core.errors import FederationError
     from fl_core.runner import OnRound
 
+STAR = "The best of a column has a star."
 OF_A_JOB = ("vary", "overrides", "seeds", "out", "processes", "log")
 
 
@@ -133,13 +135,13 @@ def _command(arguments: argparse.Namespace, folder: str) -> str:
 
 def _show(comparison: "Comparison", page: Path, *, as_json: bool) -> None:
     from fl_core.comparison import as_record
-    from fl_core.comparison_figures import columns, verdict
+    from fl_core.comparison_figures import called, caption, costs, results, verdict
     from pipelines.columns import show_columns
 
     if as_json:
         print(json.dumps({**as_record(comparison), "page": str(page)}))
         return
-    print(show_columns(columns(comparison), shutil.get_terminal_size().columns))
-    said = verdict(comparison)
-    print(f"\n{said}\n" if said else "")
+    for shown in (results(comparison), costs(comparison)):
+        print(show_columns([*called(comparison), *shown], shutil.get_terminal_size().columns), end="\n\n")
+    print(fill(f"{caption(comparison)} {STAR} {verdict(comparison)}".strip(), shutil.get_terminal_size().columns))
     print(f"page  {page}")
