@@ -36,7 +36,8 @@ def plan(run: Run, round: int, parts: int = 1) -> Record:
     reason = why_finished(run, round)
     if reason:
         return run.put(plan_key(round), {**base, "finished": True, "why": reason})
-    chosen = choose(run, round)
+    drawn = choose(run, round)
+    chosen = [client for client, base in drawn.items() if round - base <= run.strategy.staleness_max]
     sizes = {client: run.population.size_of(client) for client in chosen}
     by_worker: dict[str, list[str]] = {}
     for client in chosen:
@@ -44,7 +45,21 @@ def plan(run: Run, round: int, parts: int = 1) -> Record:
     count = run.job.federation.parts or parts
     workers = {worker: split(clients, sizes, count) for worker, clients in sorted(by_worker.items())}
     unit = exact.weight_unit(max(sizes.values(), default=1), len(chosen))
-    return run.put(plan_key(round), {**base, "finished": False, "clients": len(chosen), "workers": workers, "weight_unit": unit})
+    plan = {**base, "finished": False, "clients": len(chosen), "workers": workers, "weight_unit": unit}
+    return run.put(plan_key(round), {**plan, **earlier_starts(run, round, drawn)})
+
+
+def earlier_starts(run: Run, round: int, drawn: Mapping[str, int]) -> Record:
+    """What a plan says of clients that started from an earlier round's state: `bases`, their rounds; `states`, the digests of these rounds' states; `late`,
+    the rounds of those who are dropped. Nothing where there are none."""
+    earlier = {client: base for client, base in drawn.items() if base != round}
+    late = {client: base for client, base in earlier.items() if round - base > run.strategy.staleness_max}
+    bases = {client: base for client, base in earlier.items() if client not in late}
+    for base in set(bases.values()):
+        if not run.store.exists(state_key(base)):
+            raise InputError(f"Clients of round {round} start from the state of round {base}, which was not kept; a job with keep_states: all keeps it.")
+    states = {str(base): run.record(plan_key(base))["state"] for base in sorted(set(bases.values()))}
+    return ({"bases": bases, "states": states} if bases else {}) | ({"late": late} if late else {})
 
 
 def rests_on(run: Run, round: int) -> Record:
@@ -54,8 +69,8 @@ def rests_on(run: Run, round: int) -> Record:
     return {"previous": run.digest(MANIFEST), "cards": {worker.name: run.digest(card_key(worker.name)) for worker in run.job.workers}}
 
 
-def choose(run: Run, round: int) -> list[str]:
-    """The clients of the round, in sorted order, as the selection draws them."""
+def choose(run: Run, round: int) -> dict[str, int]:
+    """The clients of the round, in sorted order, as the selection draws them, each with the round whose state it starts from."""
     return draw(run, run.population, round, run.state(round).memory)
 
 
@@ -68,10 +83,11 @@ def history(run: Run, round: int) -> dict[str, Seen]:
     return seen
 
 
-def draw(run: Run, people: Population, round: int, memory: Weights) -> list[str]:
-    random = np.random.Generator(np.random.PCG64(run.job.seed_for("select", round)))
+def draw(run: Run, people: Population, round: int, memory: Weights) -> dict[str, int]:
+    random, seed = np.random.Generator(np.random.PCG64(run.job.seed_for("select", round))), run.job.seed_for("select")
     try:
-        chosen = list(run.strategy.select(Draw(round, people.clients, people.sizes, random, memory, people.worker_of, lambda: history(run, round))))
+        drawn = run.strategy.select(Draw(round, people.clients, people.sizes, random, memory, people.worker_of, lambda: history(run, round), seed))
+        chosen = list(drawn)
     except FederationError:
         raise
     except Exception as error:
@@ -84,7 +100,11 @@ def draw(run: Run, people: Population, round: int, memory: Weights) -> list[str]
     least = max(exchange.least for exchange in run.strategy.exchanges)
     if 0 < len(chosen) < least:
         raise InputError(f"Round {round} draws {len(chosen)} clients, but the strategy '{run.job.strategy.name}' needs {least} a round; draw more.")
-    return sorted(chosen)
+    bases = {client: drawn[client] if isinstance(drawn, Mapping) else round for client in sorted(chosen)}
+    for client, base in bases.items():
+        if not 1 <= base <= round:
+            raise InputError(f"The strategy '{run.job.strategy.name}' starts '{client}' in round {round} from the state of round {base}; there is none yet.")
+    return bases
 
 
 def split(clients: Sequence[str], sizes: Mapping[str, int], parts: int) -> list[list[str]]:

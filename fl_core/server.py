@@ -14,7 +14,7 @@ from fl_core.merging import Merging, apart, merge
 from fl_core.run_folder import Run, close_key, message_key, plan_key, reply_key, state_key
 from fl_core.strategy import Exchange, why_not_finite, why_unexpected
 from fl_core.types import Form, ModelUpdate, RoundState, Weights
-from fl_core.worker import tasks_of
+from fl_core.worker import states_of, tasks_of
 
 NO_REPLY = "its worker gave no reply"
 KEPT_STATES_BYTES = 1 << 30
@@ -34,6 +34,7 @@ class ReplyRecord(BaseModel):
     plan: str
     clients: dict[str, ClientFigures]
     failures: dict[str, str]
+    states: dict[str, str] = {}
 
 
 def close(run: Run, round: int) -> Record | None:
@@ -86,7 +87,7 @@ def decide(run: Run, plan: Record, exchange: Exchange) -> tuple[Record, ModelUpd
     """Which replies are accepted, by digest, and who is left out and why; and the accepted ones as one update. Each reply is read once."""
     replies: dict[str, str] = {}
     clients: dict[str, Any] = {}
-    left_out: list[Record] = []
+    left_out = [{"client": c, "worker": run.population.worker_of(c), "reason": _why_late(run, plan, base)} for c, base in plan.get("late", {}).items()]
     merging, expected = Merging(exchange.form), exchange.expects(run.state(plan["round"]))
     for task in tasks_of(plan, exchange.name, list(plan["workers"])):
         key = reply_key(task.round, task.exchange, task.worker, task.part)
@@ -106,6 +107,10 @@ def decide(run: Run, plan: Record, exchange: Exchange) -> tuple[Record, ModelUpd
         "clients": dict(sorted(clients.items())), "left_out": left_out,
     }  # fmt: skip
     return record, merging.update(tuple(record["clients"]), len(run.population.clients))
+
+
+def _why_late(run: Run, plan: Record, base: int) -> str:
+    return f"it started {plan['round'] - base} rounds ago, from round {base}; strategy.staleness_max is {run.strategy.staleness_max}"
 
 
 class Unacceptable(ValueError):
@@ -128,6 +133,8 @@ def _checked(
         raise Unacceptable("its reply is for another round")
     if sorted([*reply["clients"], *reply["failures"]]) != sorted(asked):
         raise Unacceptable("its reply is for other clients")
+    if reply.get("states", {}) != states_of(plan, asked):
+        raise Unacceptable("its reply starts from other states than the plan names")
     why = _why_not_merged(form, tensors, reply, expected)
     if why:
         raise Unacceptable(why)
@@ -177,12 +184,13 @@ def forget_failed_replies(run: Run, round: int) -> None:
 def forget(run: Run, round: int) -> None:
     """Removes, once a round is closed and its next state there, what the job does not keep: replies to closed rounds, states between the kept ones.
 
-    The two newest states stay.
+    The two newest states stay, and those from which clients of an asynchronous strategy may still start.
     """
     old = {"all": 0, "none": round, "last_round": round - 1}[run.job.keep_updates]
     gone = [key for exchange in run.strategy.exchanges for key in run.store.list(f"rounds/{old:04d}/{exchange.name}/")] if old else []
-    if round > 2 and (round - 2) % keep_every(run.job, len(run.read(state_key(round + 1)))):
-        gone.append(state_key(round - 1))
+    last = round - 1 - run.strategy.staleness_max
+    if last > 1 and (last - 1) % keep_every(run.job, len(run.read(state_key(round + 1)))):
+        gone.append(state_key(last))
     run.store.delete(*gone)
 
 

@@ -31,6 +31,7 @@ class Draw:
     worker_of       the worker that holds a client
     history         what was last seen of each client, worked out of the close records when it is called; a client that took no part in the last
                     100 rounds is not in it
+    seed            of what is drawn once for all rounds of the run, the same in each
     """
 
     round: int
@@ -40,12 +41,14 @@ class Draw:
     memory: Weights = field(default_factory=dict)
     worker_of: Callable[[str], str] = lambda client: ""
     history: Callable[[], Mapping[str, Seen]] = dict
+    seed: int = 0
 
 
 class Select(Protocol):
-    """Chooses the clients of a round; an empty choice is legal and leaves the model as it is."""
+    """Chooses the clients of a round; an empty choice is legal and leaves the model as it is. An asynchronous strategy gives with each client the round,
+    this or an earlier one, whose state it started from."""
 
-    def __call__(self, draw: Draw) -> Sequence[str]: ...
+    def __call__(self, draw: Draw) -> Sequence[str] | Mapping[str, int]: ...
 
 
 class AtWorker(Protocol):
@@ -103,12 +106,14 @@ def everyone(draw: Draw) -> Sequence[str]:
 @dataclass(frozen=True)
 class Strategy:
     """init makes the server's first memory from the first weights, those alone that gradients move (batch statistics have no momentum);
-    apply turns a round's merged update into the next state."""
+    apply turns a round's merged update into the next state. Of an asynchronous strategy, `staleness_max` is how many rounds old a state may be from
+    which a client started; whoever is later is dropped. So many more states are kept, and its own `select` stands."""
 
     exchanges: tuple[Exchange, ...]
     apply: Callable[[RoundState, ModelUpdate], RoundState]
     init: Callable[[Weights], Weights] = no_memory
     select: Select = everyone
+    staleness_max: int = 0
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type, handler: object) -> core_schema.CoreSchema:
@@ -145,7 +150,11 @@ def with_selection(strategy: Strategy, job: Job) -> Strategy:
     select = job.build("selection", job.selection)
     if not callable(select):
         raise InputError(f"The selection '{job.selection.name}' gives {type(select).__name__}; it is a function that returns a function of a Draw.")
-    return strategy if job.selection.name == "everyone" else replace(strategy, select=select)
+    if job.selection.name == "everyone":
+        return strategy
+    if strategy.staleness_max:
+        raise InputError(f"selection is '{job.selection.name}', but the strategy '{job.strategy.name}' says itself who arrives when; leave the selection out.")
+    return replace(strategy, select=select)
 
 
 def why_unexpected(move: Weights, expected: Weights) -> str | None:

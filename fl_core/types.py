@@ -183,6 +183,7 @@ class Client:
     trainable        the names of the weights that gradients move; the others are buffers, or frozen
     loss             the mean loss of given weights over its training examples
     seed             of whatever the strategy draws for this client in this round; never for noise that protects people
+    staleness        how many rounds older than the round's the state is that it starts from; 0 but in asynchronous strategies
     """
 
     name: str
@@ -192,3 +193,4 @@ class Client:
     trainable: frozenset[str] = frozenset()
     loss: Callable[[Weights], float] = lambda weights: math.nan
     seed: int = 0
+    staleness: int = 0

@@ -121,6 +121,11 @@ def _round(run: Run, round: int, before: str, result: Verification) -> Record | 
             run.store.exists(card_key(worker)) and run.digest(card_key(worker)) == digest,
             f"'{card_key(worker)}' is not the card that the plan of round 1 names.",
         )
+    for base, digest in plan.get("states", {}).items():
+        result.check(
+            run.store.exists(plan_key(int(base))) and run.record(plan_key(int(base)))["state"] == digest,
+            f"'{plan_key(round)}' starts clients from another state of round {base} than '{plan_key(int(base))}' names.",
+        )
     state_kept = run.store.exists(state_key(round))
     if state_kept:
         result.known.add(state_key(round))

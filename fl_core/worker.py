@@ -5,7 +5,7 @@ with the same bits, until its retries are spent.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -137,6 +137,8 @@ def train_part(
     message = read_message(run, task.round, exchange)
     unit = plan["weight_unit"] if trip.weigh == "examples" else exact.weight_unit(1.0, plan["clients"])
     folded = _Folded(trip, state, unit)
+    bases, named = plan.get("bases", {}), states_of(plan, task.clients)
+    earlier = {int(base): run.state(int(base), digest) for base, digest in named.items()}
     failures = dict(skip)
     for name in task.clients:
         if name in failures:
@@ -145,7 +147,9 @@ def train_part(
         memory = read_memory(run, name, task.round)
         try:
             client, optimizer_state = open_client(name, task.round, under(memory, "optimizer."))
-            update, kept = trip.at_worker(client, state, under(memory, "strategy."), message)
+            if name in bases:
+                client = replace(client, staleness=task.round - bases[name])
+            update, kept = trip.at_worker(client, earlier[bases[name]] if name in bases else state, under(memory, "strategy."), message)
         except FederationError as error:
             failures[name] = _reason(str(error))
             continue
@@ -160,9 +164,15 @@ def train_part(
         folded.add(name, update)
     record = {
         "run": run.name, "round": task.round, "exchange": task.exchange, "worker": task.worker, "part": task.part, "form": trip.form,
-        "plan": run.digest(plan_key(task.round)), "clients": folded.clients, "failures": failures,
+        "plan": run.digest(plan_key(task.round)), "clients": folded.clients, "failures": failures, **({"states": named} if named else {}),
     }  # fmt: skip
     run.put_tensors(key_of(task), folded.tensors, record)
+
+
+def states_of(plan: Record, clients: Sequence[str]) -> dict[str, str]:
+    """The digests of the earlier states that these clients of a plan start from, by round."""
+    rounds = sorted({plan["bases"][client] for client in clients if client in plan.get("bases", {})})
+    return {str(base): plan["states"][str(base)] for base in rounds}
 
 
 def _reason(text: str) -> str:
