@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Any
 
-from fl_core.comparison_facts import Outcome, bytes_received, bytes_sent, walked
+from fl_core.comparison_facts import Outcome, bytes_received, bytes_sent, examples, walked
 from fl_core.comparison_plan import is_name, label, shown_value
 from fl_core.curves import best_round, curves_of, direction, is_reached
 from fl_core.errors import InputError, did_you_mean
@@ -238,8 +238,3 @@ def _run_record(comparison: Comparison, outcome: Outcome) -> dict[str, Any]:
 
 def _mean_record(value: Mean | None) -> dict[str, float | int | None] | None:
     return None if value is None else {"mean": value.mean, "deviation": value.deviation, "low": value.low, "high": value.high, "count": value.count}
-
-
-def examples(outcome: Outcome) -> float:
-    """How many examples the run trained on, each as often as it was seen."""
-    return float(sum(row.get("examples", 0) for row in outcome.table))

@@ -107,6 +107,11 @@ def walked(outcome: Outcome, axis: Axis) -> list[float]:
     return list(accumulate(steps))
 
 
+def examples(outcome: Outcome) -> float:
+    """How many examples the run trained on, each as often as it was seen."""
+    return float(sum(row.get("examples", 0) for row in outcome.table))
+
+
 def bytes_sent(outcome: Outcome) -> float | None:
     """What all clients sent whose replies were accepted."""
     return None if outcome.sent is None else float(sum(row.get("clients", 0) for row in outcome.table) * outcome.sent)

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fl_core.charts import duration, number, size
-from fl_core.comparison import Combination, Comparison, Mean, best, bytes_received, bytes_sent, bytes_to_target, examples, final, mean_of, ranked, to_target
+from fl_core.comparison import Combination, Comparison, Mean, best, bytes_to_target, final, mean_of, ranked, to_target
+from fl_core.comparison_facts import bytes_received, bytes_sent, examples
 from fl_core.comparison_plan import head
 from fl_core.curves import direction
 from fl_core.program import Direction
@@ -115,13 +116,13 @@ def rounds(value: Mean) -> str:
 
 def _power(value: float) -> int:
     """The power of ten of a number's first digit."""
-    return math.floor(math.log10(max(abs(value), 10.0**-DECIMALS_MAX)))
+    return math.floor(math.log10(max(abs(value), 10.0**-DECIMALS_MAX))) if value else 0
 
 
 def _best(values: list[Mean | None], towards: Direction | None) -> int | None:
-    """The place of the best of several figures, None where there is only one or no way is better."""
+    """The place of the best of several figures, None where nothing is known or no way is better."""
     known = [(value.mean, place) for place, value in enumerate(values) if value is not None]
-    if towards is None or len(known) < 2:
+    if towards is None or len(values) < 2 or not known:
         return None
     return (max if towards == "higher" else min)(known, key=lambda pair: pair[0])[1]
 

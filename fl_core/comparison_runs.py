@@ -12,7 +12,7 @@ from fl_core.comparison_plan import Planned
 from fl_core.errors import FederationError, InputError, StoreError
 from fl_core.job import load_job
 from fl_core.pool import Pool
-from fl_core.run_folder import MANIFEST
+from fl_core.run_folder import MANIFEST, Run
 from fl_core.runner import OnRound, new_run, open_run
 from fl_core.store import FileStore
 
@@ -40,7 +40,7 @@ def check(path: str | Path, planned: Sequence[Planned], pool: Pool, store: str, 
             _check_with_target(path, one, fresh, pool, target)
 
 
-def _check_with_target(path: str | Path, one: Planned, fresh: runner.Run, pool: Pool, target: Target | None) -> None:
+def _check_with_target(path: str | Path, one: Planned, fresh: Run, pool: Pool, target: Target | None) -> None:
     """Asks the program about the target as if the job stopped there."""
     if target is None:
         runner.check(fresh, pool)
