@@ -13,7 +13,7 @@ from fl_core.lease import Leases, is_lease, lease_key
 from fl_core.leaving import what_leaves
 from fl_core.live import TRUSTED, serve, work
 from fl_core.pool import Pool
-from fl_core.run_folder import Run, card_key
+from fl_core.run_folder import Run, card_key, plan_key
 from fl_core.runner import Result
 from fl_core.signing import make_key, new_key, public_key
 from fl_core.status import status_of
@@ -62,6 +62,17 @@ def test_a_federation_over_the_store_ends_in_the_digest_of_one_process(tmp_path:
     assert result.summary["runner"] == "live"
     assert verify(FileStore(tmp_path / "run")).found == []
     assert [entry["standing"] for entry in status_of(result.run)["workers"]] == ["is done"] * 3
+
+
+def test_asynchronous_rounds_over_the_store_end_in_the_digest_of_one_process(tmp_path: Path, start: Start, pool: Pool) -> None:
+    strategy = "strategy={name: fed_buff, clients_in_flight: 3, buffer_size: 2, batch_size: 32, devices: {spread: 4}}"
+    job = tiny_job(strategy, "rounds=4", "federation.parts=2")
+    workers = [start(job, f"worker-{i}") for i in (0, 1, 1)]
+    result = lead(job, tmp_path)
+    assert [worker.result(60) for worker in workers] == [4, 4, 4]
+    assert result.digest == run(job, out=tmp_path / "alone", pool=pool).digest
+    assert any("bases" in result.run.record(plan_key(round)) for round in range(1, 5))
+    assert verify(FileStore(tmp_path / "run")).found == []
 
 
 def test_held_out_parts_are_measured_by_their_own_workers(tmp_path: Path, start: Start, pool: Pool) -> None:
