@@ -15,7 +15,7 @@ from fl_core.job import Job, parse_job
 from fl_core.pool import Pool
 
 CLIENTS, ATTACKERS = 20, 5
-ROUNDS, SEEDS = 20, (0, 1, 2)
+ROUNDS, SEEDS = 20, (0, 1)
 STRATEGIES: Mapping[str, Mapping[str, Any]] = {
     "fed_avg": {}, "norm_bound": {"bound": 1.0}, "median": {}, "trimmed_mean": {"trim": 0.25}, "krum": {"byzantine": ATTACKERS},
     "multi_krum": {"byzantine": ATTACKERS, "keep": 8},
