@@ -1,6 +1,6 @@
 """Training loops as one would write them around a program without a federation: over the same examples, in the same batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import paddle
 
 from fl_core.federation import open_household
 from fl_core.job import parse_bundle
+from fl_core.paddle_private import quick_flags
 from fl_core.program import load_program
 from fl_core.types import Examples
 
@@ -57,6 +58,11 @@ def fastest(opened: Opened) -> None:
     parameters = [p for p in opened.net.parameters() if not p.stop_gradient]
     weights = opened.net.state_dict()
     rate = paddle.to_tensor(opened.learning_rate, dtype="float32")
+    with quick_flags():
+        _fastest_steps(opened, parameters, weights, rate)
+
+
+def _fastest_steps(opened: Opened, parameters: Sequence[Any], weights: Mapping[str, Any], rate: Any) -> None:
     backward, sgd_ = paddle.base.core.eager.run_backward, paddle._C_ops.sgd_
     for x, y in opened.clients:
         rows = paddle.to_tensor(np.random.permutation(len(x)))

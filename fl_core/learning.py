@@ -21,13 +21,13 @@ from fl_core.errors import InputError, did_you_mean
 from fl_core.job import Optimizer
 from fl_core.model_memory import ModelMemory
 from fl_core.numerics import describe_processor
-from fl_core.paddle_private import Step, is_plain_sgd, sgd_step
+from fl_core.paddle_private import is_plain_sgd, quick_flags, sgd_step
 from fl_core.program import Program
 from fl_core.sentence import ended
 from fl_core.types import Correction, Examples, LocalWork, Trained, Weights
 
 EVALUATION_BATCH = 512
-BATCHES_AT_ONCE = 16
+BATCHES_AT_ONCE = 64
 REFUSED_OPTIMIZERS = {"Dpsgd": "it gives no differential privacy"}
 
 
@@ -110,7 +110,7 @@ class Learner:
         losses: list[Any] = []
         seen = 0
         # An optimizer names its state when it first steps; counted anew for each fit, the names are those that a kept state has.
-        with paddle.utils.unique_name.guard():
+        with paddle.utils.unique_name.guard(), quick_flags():
             for batch in self._batches(examples, work, np.random.Generator(np.random.PCG64(seed))):
                 losses.append(step(batch))
                 seen += self._program.cases(batch[1])
@@ -128,7 +128,7 @@ class Learner:
         fast = None if correction else sgd_step(optimizer, self._parameters)
         correct = self._corrector(correction) if correction else lambda: None
         if fast is not None:
-            return lambda batch: _fast_step(fast, loss_of(batch))
+            return lambda batch: fast(loss_of(batch))
 
         def gradients(batch: tuple[Any, Any]) -> Any:
             loss = loss_of(batch)
@@ -278,11 +278,6 @@ def _said(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     own = next((found[1] for line in lines if (found := re.match(r"\(\w+\) (.*)", line))), None)
     return ended(own or (lines[0] if lines else "no message"))
-
-
-def _fast_step(step: Step, loss: Any) -> Any:
-    step(loss)
-    return loss.detach()
 
 
 def _rows(values: np.ndarray) -> Callable[[Any], Any]:

@@ -4,7 +4,8 @@ Private functions check no arguments: a wrong one ends the process. Hence the li
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 with warnings.catch_warnings():
@@ -12,11 +13,12 @@ with warnings.catch_warnings():
     import paddle
 
 TESTED_VERSIONS = frozenset({"3.3.1"})
-Step = Callable[[Any], None]
+LEGACY_LINEAR = "FLAGS_use_legacy_linear"
+Step = Callable[[Any], Any]
 
 
 def sgd_step(optimizer: Any, parameters: Sequence[Any]) -> Step | None:
-    """A function of a loss that takes one step: what `loss.backward(); optimizer.step(); optimizer.clear_grad()` do for plain SGD.
+    """A function of a loss that takes one step: what `loss.backward(); optimizer.step(); optimizer.clear_grad()` do for plain SGD; gives the loss alone.
 
     None where the optimizer does more (decay, clipping, a schedule, a parameter's own rate) or Paddle is another. 60-120 us a step are saved: the public
     way looks up the learning rate, the gradients and the settings of each parameter anew.
@@ -26,15 +28,30 @@ def sgd_step(optimizer: Any, parameters: Sequence[Any]) -> Step | None:
     rate = paddle.to_tensor(optimizer.get_lr(), dtype="float32")
     run_backward, sgd_ = paddle.base.core.eager.run_backward, paddle._C_ops.sgd_
 
-    def step(loss: Any) -> None:
+    def step(loss: Any) -> Any:
         run_backward([loss], [], False, "")
         for parameter in parameters:
             gradient = parameter._grad_ivar()
             if gradient is not None:
                 sgd_(parameter, rate, gradient, None, False)
                 parameter.clear_gradient(False)
+        return loss.detach()
 
     return step
+
+
+@contextmanager
+def quick_flags() -> Iterator[None]:
+    """Spares `paddle.nn.functional.linear` the look-up of a flag at each call, some 15 us, where it has no effect: without CUDA both of its ways are one."""
+    if paddle.__version__ not in TESTED_VERSIONS or paddle.is_compiled_with_cuda():
+        yield
+        return
+    ordinary, known = paddle.get_flags, paddle.get_flags(LEGACY_LINEAR)
+    paddle.get_flags = lambda flags: known if flags == LEGACY_LINEAR else ordinary(flags)
+    try:
+        yield
+    finally:
+        paddle.get_flags = ordinary
 
 
 def is_plain_sgd(optimizer: Any, parameters: Sequence[Any]) -> bool:

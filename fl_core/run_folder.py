@@ -11,7 +11,7 @@ from fl_core.codec import Record, decode_record, decode_state, decode_tensors, d
 from fl_core.errors import InputError, KeyMissing, SignatureError
 from fl_core.federation import Population, read_population
 from fl_core.job import Job, parse_job
-from fl_core.recall import Recall
+from fl_core.recall import Kept, Recall
 from fl_core.store import DictStore, Store
 from fl_core.strategy import Strategy, load_strategy, with_selection
 from fl_core.types import RoundState, Weights
@@ -77,12 +77,18 @@ class Run:
 
     def record(self, key: str) -> Record:
         """The record under the key; KeyMissing where there is none, SignatureError where it is not what its signer wrote."""
-        record = decode_record(self.read(key), key)
-        self._check(key, record)
+        kept = self._kept(key)
+        record = decode_record(kept.data, key)
+        if not kept.is_checked:
+            self._check(key, record)
+            kept.is_checked = True
         return record
 
     def read(self, key: str) -> bytes | memoryview:
         """The bytes under a write-once key, asked of the store once."""
+        return self._kept(key).data
+
+    def _kept(self, key: str) -> Kept:
         return self._recall.get(key, self.store.get)
 
     def know(self, key: str, data: bytes) -> None:
@@ -104,7 +110,7 @@ class Run:
         """Writes the record once, signed by the role whose key it is, and returns it as it is read back."""
         data = encode_record(self._sign(key, record))
         self.store.put(key, data)
-        self._recall.keep(key, data)
+        self._recall.keep(key, data, is_checked=True)
         return decode_record(data, key)
 
     def put_state(self, state: RoundState) -> int:
@@ -132,7 +138,14 @@ class Run:
 
     def _sign(self, key: str, record: Mapping[str, Any]) -> Record:
         role = signer_of(key)
-        return signing.sign(record, role, signing.own_key(self.private, role))
+        if role not in self._own_keys:
+            self._own_keys[role] = signing.own_key(self.private, role)
+        return signing.sign(record, role, self._own_keys[role])
+
+    @cached_property
+    def _own_keys(self) -> dict[str, bytes]:
+        """Private keys by role, each read once."""
+        return {}
 
     def _check(self, key: str, record: Record) -> None:
         role = signer_of(key)
@@ -164,14 +177,13 @@ class Run:
         return _Cards(self)
 
     def digest(self, key: str) -> str:
-        return sha256(self.read(key))
+        return self._kept(key).digest
 
     def state(self, round: int, digest: str | None = None) -> RoundState:
         """The state that the round starts from; SignatureError where it is not the one of this digest."""
-        data = self.read(state_key(round))
-        if digest is not None and sha256(data) != digest:
+        if digest is not None and self.digest(state_key(round)) != digest:
             raise SignatureError(f"'{state_key(round)}' is not the state that the plan of round {round} names; it was swapped.")
-        return decode_state(data, state_key(round))
+        return decode_state(self.read(state_key(round)), state_key(round))
 
     def last_plan(self) -> int:
         """The newest round with a plan, 1 where there is none; found without a list, which a worker's credentials do not allow."""

@@ -187,7 +187,7 @@ def go_on(one: Run, pool: Pool, *, on_round: OnRound | None = None, resumed_from
     measuring = worker.evaluators(one)
     first = max(one.last_round(), 1)
     _stage(one, "evaluate", first, lambda: worker.evaluate(one, first, measuring, pool))
-    parts = max(1, -(-2 * pool.processes // len(names)))
+    parts = 1 if pool.processes == 1 else max(1, -(-2 * pool.processes // len(names)))  # several for each process, so that none waits for long
     round = max(first - 1, 1)
     while True:
         begun = time.perf_counter()
