@@ -25,6 +25,7 @@ CASES = [
     ("gru", {"vocabulary": 7, "classes": 2, "embedding": 3, "hidden": 4}, (4, 5), 7 * 3 + 3 * (3 * 4 + 4 * 4 + 2 * 4) + 4 * 2 + 2),
     ("lstm", {"vocabulary": 7, "classes": 2, "embedding": 3, "hidden": 4, "dense": 5}, (4, 5), 7 * 3 + 4 * (4 * 3 + 4 * 4 + 4 * 2) + 4 * 4 * (8 + 2) + 25 + 12),
     ("bag_of_words", {"vocabulary": 6}, (4, 5), 7 * 2 + 2),
+    ("deep_fm", {"counts": 2, "categories": 3, "buckets": 9, "embedding": 4, "hidden": [5]}, (4, 5), 9 * 5 + 2 + 1 + (2 + 3 * 4) * 5 + 5 + 5 + 1),
     ("linear", {"features": 3}, (4, 3), 4),
 ]
 
