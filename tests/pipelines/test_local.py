@@ -13,7 +13,7 @@ from fl_core.errors import InputError, QuorumError, TrainingError
 from fl_core.job import Job
 from fl_core.journal import read_journal
 from fl_core.pool import Pool
-from fl_core.run_folder import Run
+from fl_core.run_folder import Run, plan_key
 from fl_core.runner import Progress, Result, open_run, resume, run
 from pipelines.local import run_local
 from tests.pipelines.small_jobs import CNN, GRU, SOFTMAX, small_job
@@ -91,6 +91,14 @@ def test_other_models_end_in_the_same_bits(text: str, rounds_a_run: int, tmp_pat
     counted = executed(piped.run)
     assert set(counted.values()) == {1}
     assert [key for key in counted if key[0] == "train"] == [("train", round, "worker-0") for round in (1, 2, 3)]
+
+
+def test_asynchronous_rounds_end_in_the_same_bits_in_two_pipelines(tmp_path: Path, pool: Pool, nursery: str) -> None:
+    strategy = "strategy={name: fed_buff, clients_in_flight: 3, buffer_size: 2, batch_size: 16}"
+    job = small_job(SOFTMAX, strategy, "evaluate={on: test, every_rounds: 3}", "federation.workers=1")
+    piped = run_local(job, out=tmp_path / "pipeline", nursery=nursery, rounds_a_run=2)
+    assert any("bases" in piped.run.record(plan_key(round)) for round in (1, 2, 3))
+    assert piped.digest == run(job, out=tmp_path / "process", pool=pool).digest
 
 
 def test_stop_when_fires_in_the_middle_of_a_pipeline(tmp_path: Path, pool: Pool, nursery: str) -> None:
