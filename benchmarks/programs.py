@@ -22,8 +22,8 @@ def functional(features: int, classes: int, hidden: Sequence[int]) -> Program:
     def loss(weights: Mapping[str, Any], batch: tuple[Any, Any]) -> Any:
         x, y = batch
         for name in names[:-1]:
-            x = F.relu(x @ weights[f"{name}.weight"] + weights[f"{name}.bias"])
-        return F.cross_entropy(x @ weights[f"{names[-1]}.weight"] + weights[f"{names[-1]}.bias"], y)
+            x = F.relu(paddle.addmm(weights[f"{name}.bias"], x, weights[f"{name}.weight"]))
+        return F.cross_entropy(paddle.addmm(weights[f"{names[-1]}.bias"], x, weights[f"{names[-1]}.weight"]), y)
 
     return Program(model=lambda: _model(features, classes, hidden), loss=lambda net, batch: F.cross_entropy(net(batch[0]), batch[1]), functional=loss)
 
