@@ -120,7 +120,7 @@ def _watch(child: "subprocess.Popen[bytes]", one: Run, on_round: OnRound | None)
         ended = child.poll() is not None
         while on_round and one.store.exists(close_key(round)) and one.store.exists(f"rounds/{round + 1:04d}/plan.json"):
             now = time.perf_counter()
-            on_round(progress_of(one, round, now - begun))
+            on_round(progress_of(one, round, round + 1, now - begun))
             round, begun = round + 1, now
         if ended:
             return
