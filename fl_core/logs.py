@@ -111,8 +111,7 @@ class _Follower:
 
     def __init__(self, backend: str, place: str, name: str, tell: Callable[[str], None]) -> None:
         self._backend, self._place, self._name, self._tell = backend, place, name, tell
-        extra, self._open = BACKENDS[backend]
-        self._package = _import(extra, backend)
+        self._package, self._open = package_of(backend), BACKENDS[backend][1]
         self._log: Log | None = None
         self._run: Run | None = None
         self._done, self._written = 0, -1
@@ -153,7 +152,11 @@ class _Follower:
         return steps
 
 
-def _import(package: str, backend: str) -> Any:
+def package_of(backend: str) -> Any:
+    """The backend's package; InputError where it is missing or no such backend is known."""
+    if backend not in BACKENDS:
+        raise InputError(f"--log is '{backend}'; {did_you_mean(backend, BACKENDS)}")
+    package = BACKENDS[backend][0]
     try:
         return import_module(package)
     except ImportError as error:
@@ -170,8 +173,6 @@ def log_to(backend: str, place: str = "", name: str = "", tell: Callable[[str], 
     `place` is the folder above the run's own (default: `log`), or MLflow's tracking URI (default: what MLflow itself takes); `name` is the run's in the
     log. `tell` gets a sentence where the log cannot be written; the run goes on, and what is missing is written with a later round.
     """
-    if backend not in BACKENDS:
-        raise InputError(f"--log is '{backend}'; {did_you_mean(backend, BACKENDS)}")
     follower = _Follower(backend, place, name, tell)
     try:
         yield follower.on_round

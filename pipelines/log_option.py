@@ -17,6 +17,15 @@ def add_log(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-to", default="", metavar="PLACE", help="the folder of the logs (default: log), or MLflow's tracking URI (default: MLflow's own)")
 
 
+def check_log(arguments: argparse.Namespace) -> None:
+    """InputError where the package of a log is missing, for commands that do much before the first round."""
+    if arguments.log:
+        from fl_core.logs import package_of
+
+        for backend in arguments.log:
+            package_of(backend)
+
+
 @contextmanager
 def logged(arguments: argparse.Namespace, on_round: "OnRound", name: str = "") -> Iterator["OnRound"]:
     """What tells `on_round` and every log that the user asked for; `name` is the run's in the logs (default: its own)."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from pipelines.log_option import add_log, logged
+from pipelines.log_option import add_log, check_log, logged
 from pipelines.progress import show_rounds
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def _run(arguments: argparse.Namespace, folder: str, target: "Target | None") ->
     from fl_core.pool import Pool
 
     path = arguments.places[0]
+    check_log(arguments)
     planned = plan(path, arguments.overrides, arguments.vary, 1 if arguments.seeds is None else arguments.seeds, folder)
     with Pool(arguments.processes) as pool, redirect_stdout(sys.stderr):
         check(path, planned, pool, arguments.store, target)

@@ -91,7 +91,7 @@ def test_one_wrong_job_refuses_all(job_file: Path) -> None:
 
 
 def test_two_words_for_one_job_are_refused(job_file: Path) -> None:
-    with pytest.raises(InputError, match="'learning_rate 0.1' and 'learning_rate 0.1' are the same job; name each value once"):
+    with pytest.raises(InputError, match=r"'learning_rate 0.1' and 'learning_rate 0.1' are the same job; name each value once"):
         plan(job_file, [], ["optimizer.learning_rate=0.1,0.10"], 1, "out")
 
 

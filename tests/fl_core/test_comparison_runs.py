@@ -106,7 +106,7 @@ def test_every_combination_is_checked_before_the_first_runs(job_file: Path, tmp_
 def test_a_target_that_the_program_does_not_measure_is_refused_before_anything_runs(job_file: Path, tmp_path: Path, pool: Pool) -> None:
     planned = plan(job_file, [], VARY, 1, tmp_path / "out")
     check(job_file, planned, pool, "file://store", Target("accuracy", 0.9))
-    with pytest.raises(InputError, match="^--target accurcy is nothing that the program measures; did you mean 'accuracy'"):
+    with pytest.raises(InputError, match=r"^--target accurcy is nothing that the program measures; did you mean 'accuracy'"):
         check(job_file, planned, pool, "file://store", Target("accurcy", 0.9))
 
 
@@ -123,5 +123,5 @@ def test_runs_are_found_in_folders_of_folders_but_not_in_private_places(tmp_path
     below = [str(tmp_path / "a/seed-1"), str(tmp_path / "b/seed-1")]
     assert find_runs([str(tmp_path)]) == below
     assert find_runs([below[1], str(tmp_path / "a"), "s3://bucket/runs/x", below[1]]) == [below[1], below[0], "s3://bucket/runs/x"]
-    with pytest.raises(InputError, match="There is no run in .*/1. or 3 folders deep below it"):
+    with pytest.raises(InputError, match=r"There is no run in .*/1. or 3 folders deep below it"):
         find_runs([str(tmp_path / "1")])
