@@ -82,7 +82,7 @@ class Flights:
         self._random = np.random.Generator(np.random.PCG64(draw.seed))
         self._now, self._started = 0.0, 0
         self._flying: list[tuple[float, int, int, int]] = []  # when it is done, in which order it began, its place among the clients, its base round
-        self._rounds: list[dict[str, int]] = []
+        self._rounds: list[tuple[dict[str, int], float]] = []
 
     def are_of(self, draw: Draw) -> bool:
         """Whether these are the flights of the run that the draw is for."""
@@ -90,8 +90,15 @@ class Flights:
 
     def arrivals(self, round: int) -> Mapping[str, int]:
         """The clients that are done in the round, each with the round whose state it began from; those that are too late are among them."""
+        return self._played(round)[0]
+
+    def ends_at(self, round: int) -> float:
+        """The simulated seconds from the first start to the end of the round."""
+        return self._played(round)[1]
+
+    def _played(self, round: int) -> tuple[dict[str, int], float]:
         while len(self._rounds) < round:
-            self._rounds.append(self._play(len(self._rounds) + 1))
+            self._rounds.append((self._play(len(self._rounds) + 1), self._now))
         return self._rounds[round - 1]
 
     def _play(self, round: int) -> dict[str, int]:

@@ -74,6 +74,7 @@ def test_nobody_waits_for_the_slow_who_arrive_when_they_are_done() -> None:
     # at 7 and 9: round 3. a begins at 9; at 10 b is done, which was there first, and then a: round 4.
     played = flights([1, 10, 2, 2], in_flight=2, buffer_size=2)
     assert [played.arrivals(round) for round in (1, 2, 3, 4)] == [{"a": 1, "c": 1}, {"a": 2, "c": 2}, {"a": 3, "c": 3}, {"b": 1, "a": 4}]
+    assert [played.ends_at(round) for round in (1, 2, 3, 4)] == [3, 6, 9, 10]
 
 
 def test_who_is_too_late_does_not_fill_the_buffer() -> None:
