@@ -69,7 +69,8 @@ def _encoder(set: Set, places: Sequence[Place], images: Path, vocabulary: int, v
         return encode.encode_celeba(images)
     if set == "sent140":
         found = read_vocabulary(vocabulary_path) if vocabulary_path else most_common(_words(places, set, encode.tweet_words), vocabulary)
-        return encode.encode_sent140(number_words(found))
+        # Without a file the unknown word is numbered by what was asked for, not by what was found: it is the same at every organisation.
+        return encode.encode_sent140(number_words(found), len(found) if vocabulary_path else vocabulary)
     if set == "reddit":
         words = (word for word in _words(places, set, encode.comment_words) if word not in (PAD, UNKNOWN))
         found = read_vocabulary(vocabulary_path) if vocabulary_path else most_common(words, vocabulary - 2)

@@ -40,11 +40,11 @@ def encode_shakespeare(data: UserData) -> Examples:
     return Examples(number_letters(data["x"]), number_letters(data["y"])[:, 0])
 
 
-def encode_sent140(numbers: Mapping[str, int]) -> Encode:
-    """x (N, 25) int64 words, the unknown and the missing as len(numbers), y (N,) int64, 1 for a happy tweet."""
+def encode_sent140(numbers: Mapping[str, int], unknown: int) -> Encode:
+    """x (N, 25) int64 words, the unknown and the missing as `unknown`, y (N,) int64, 1 for a happy tweet."""
 
     def encode(data: UserData) -> Examples:
-        rows = [number_tweet(_tweet(row), numbers) for row in data["x"]]
+        rows = [number_tweet(_tweet(row), numbers, unknown) for row in data["x"]]
         return Examples(np.array(rows, np.int64), _classes(data["y"]))
 
     return encode

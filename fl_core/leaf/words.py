@@ -26,9 +26,8 @@ def cut_words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-def number_tweet(text: str, numbers: Mapping[str, int]) -> list[int]:
-    """The numbers of the first TWEET_WORDS words; an unknown word, and what is missing at the end, is the number after the last."""
-    unknown = len(numbers)
+def number_tweet(text: str, numbers: Mapping[str, int], unknown: int) -> list[int]:
+    """The numbers of the first TWEET_WORDS words; `unknown` stands for an unknown word, and for what is missing at the end."""
     found = [numbers.get(word, unknown) for word in cut_words(text)[:TWEET_WORDS]]
     return found + [unknown] * (TWEET_WORDS - len(found))
 

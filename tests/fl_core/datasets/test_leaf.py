@@ -219,7 +219,7 @@ def test_shakespeare_is_80_of_80_letters_and_the_next(tmp_path: Path) -> None:
 def test_tweets_are_25_words_numbered_by_how_common_they_are(tmp_path: Path) -> None:
     row = ["1", "Mon", "NO_QUERY", "ann", "good good! bad"]
     write(tmp_path / "all_data.json", content({"ann": {"x": [row], "y": [1]}}))
-    assert leaf(tmp_path, set="sent140").open("ann").x.tolist() == [[0, 0, 1, 2, *[3] * 21]]
+    assert leaf(tmp_path, set="sent140", vocabulary=8).open("ann").x.tolist() == [[0, 0, 1, 2, *[8] * 21]]
     (tmp_path / "words").mkdir()
     (tmp_path / "words" / "embs.json").write_text('{"vocab": ["bad", "good"], "emba": []}')
     opened = leaf(tmp_path, set="sent140", vocabulary_path=tmp_path / "words" / "embs.json").open("ann")
