@@ -167,7 +167,7 @@ def best(comparison: Comparison, one: Combination) -> tuple[Mean, Mean] | None:
 
 
 def curve_of(outcome: Outcome, metric: str) -> dict[float, float]:
-    return curves_of(outcome.table, outcome.better).get(metric, {})
+    return outcome.curves.get(metric, {})
 
 
 def rounds_to_target(comparison: Comparison, outcome: Outcome) -> float | None:

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import accumulate
 from typing import Literal
 
 import numpy as np
 
 from fl_core.codec import Record, sha256
+from fl_core.curves import curves_of
 from fl_core.errors import InputError
 from fl_core.job import Job
 from fl_core.journal import read_journal
@@ -38,6 +40,11 @@ class Outcome:
     sent: int | None = None
     received: int | None = None
     digest: str = ""
+
+    @cached_property
+    def curves(self) -> dict[str, dict[float, float]]:
+        """Each metric over rounds."""
+        return curves_of(self.table, self.better)
 
     @property
     def rounds(self) -> int:

@@ -1,7 +1,7 @@
 """The figures of a comparison as text, a row a combination: the same columns for the terminal and the page."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fl_core.charts import duration, number, size
@@ -55,11 +55,8 @@ def costs(comparison: Comparison) -> list[Column]:
     if target := comparison.target:
         goal = f"to {target.metric} {number(target.goal)}"
         reached, sent = [to_target(comparison, one) for one in ones], [bytes_to_target(comparison, one) for one in ones]
-        cells = [_reached(value, len(one.finished), rounds) for value, one in zip(reached, ones, strict=True)]
-        whole = [value if value and value.count == len(one.finished) else None for value, one in zip(reached, ones, strict=True)]
-        shown.append(Column(f"rounds {goal}", cells, best=_best(whole, "lower")))
-        cells = [_reached(value, len(one.finished), lambda mean: size(mean.mean)) for value, one in zip(sent, ones, strict=True)]
-        shown.append(Column(f"sent {goal}", cells))
+        shown.append(_to_target(f"rounds {goal}", ones, reached, rounds))
+        shown.append(_to_target(f"sent {goal}", ones, sent, lambda value: size(value.mean)))
     shown.append(Column("examples", [_said(mean_of(map(examples, one.finished)), number) for one in ones]))
     shown.append(Column("sent", [_said(mean_of(map(bytes_sent, one.finished)), size) for one in ones]))
     shown.append(Column("received", [_said(mean_of(map(bytes_received, one.finished)), size) for one in ones]))
@@ -78,6 +75,14 @@ def _count(one: Combination) -> str:
     open_ones = sum(outcome.status == "not finished" for outcome in one.outcomes)
     words = [str(len(one.finished)), *([f"{failed} failed"] if failed else []), *([f"{open_ones} not finished"] if open_ones else [])]
     return " + ".join(words)
+
+
+def _to_target(name: str, ones: Sequence[Combination], values: Sequence[Mean | None], say: Callable[[Mean], str]) -> Column:
+    """A column of what it took to the target; best is the least of those that got there with every seed."""
+    pairs = [(value, len(one.finished)) for value, one in zip(values, ones, strict=True)]
+    return Column(
+        name, [_reached(*pair, say) for pair in pairs], best=_best([value if value and value.count == all_of else None for value, all_of in pairs], "lower")
+    )
 
 
 def _reached(value: Mean | None, finished: int, say: Callable[[Mean], str]) -> str:

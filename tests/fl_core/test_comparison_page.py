@@ -1,6 +1,7 @@
 """The page of a comparison, of runs that never ran."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,7 @@ def test_of_many_combinations_the_best_are_drawn_and_none_is_lost() -> None:
 
 def test_runs_are_named_from_the_pages_folder(tmp_path: Path) -> None:
     one = an_outcome([0.1, 0.2])
-    near = compare([a_combination("x", type(one)(**{**vars(one), "place": f"{tmp_path}/x/seed-0"}))])
+    near = compare([a_combination("x", replace(one, place=f"{tmp_path}/x/seed-0"))])
     write(near, tmp_path / "comparison.html", "fl compare")
     assert "<td>x/seed-0</td>" in (tmp_path / "comparison.html").read_text()
 
