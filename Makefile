@@ -45,6 +45,7 @@ bench-quick: setup
 lock:
 	$(BIN)/uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o requirements.lock
 	$(BIN)/python images/lock.py $(BIN)/uv
+	$(BIN)/uv pip compile benchmarks/flower.in --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o benchmarks/flower.lock
 
 images: setup
 	$(BIN)/python images/build.py

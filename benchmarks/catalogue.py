@@ -8,7 +8,7 @@ from fl_core.errors import InputError, did_you_mean
 
 NAMES = {
     "2nn": "two_nn", "cnn": "cnn", "gru": "gru", "lr": "lr", "tasks": "tasks", "population": "population", "aggregate": "aggregate", "start": "start",
-    "gru4rec": "gru4rec", "live": "live", "attacks": "attacks", "asynchronous": "asynchronous",
+    "gru4rec": "gru4rec", "live": "live", "attacks": "attacks", "asynchronous": "asynchronous", "stages": "stages", "flower": "flower",
 }  # fmt: skip
 # What takes hours is run by its name only.
 LONG = {"published": "published"}
@@ -38,5 +38,6 @@ def as_text(result: dict[str, Any]) -> str:
     goals = load(result["name"]).goals
     values = {**result["figures"], **result["ratios"]}
     checked = {name: goal for name, goal in goals.items() if name in values}
+    why = [f"left out: {result['settings']['left_out']}"] if "left_out" in result["settings"] else []
     lines = [f"{name:24} {values[name]:10.6g}   goal {goal}   {'met' if goal.met(values[name]) else 'MISSED'}" for name, goal in checked.items()]
-    return "\n".join([*lines, *(f"  {name:52} {value:.6g}" for name, value in result["figures"].items())])
+    return "\n".join([*why, *lines, *(f"  {name:52} {value:.6g}" for name, value in result["figures"].items())])

@@ -25,7 +25,7 @@ def measure_all(quick: bool) -> str:
         result = _measure(name, quick)
         changes += changed(_stored(name), result)
         results.append(result)
-        if not quick:
+        if not quick and "left_out" not in result["settings"]:
             RESULTS.mkdir(exist_ok=True)
             (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
             (RESULTS / f"{name}.svg").write_text(picture(result, goals(name)))
@@ -63,6 +63,9 @@ def table(results: list[dict[str, Any]]) -> str:
     for result in results:
         values = {**result["figures"], **result["ratios"]}
         for key, goal in goals(result["name"]).items():
+            if key not in values:
+                rows.append(f"| `fl bench {result['name']}` | {key} | - | {goal} | {result['settings'].get('left_out', 'not measured')} |")
+                continue
             met = "met" if goal.met(values[key]) else "**missed**"
             rows.append(f"| `fl bench {result['name']}` | {key} | {values[key]:g} | {goal} | {met} |")
     return "\n".join(rows)

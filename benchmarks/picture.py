@@ -12,7 +12,8 @@ WIDTH, ROW, LEFT, RIGHT = 640, 34, 190, 90
 def picture(result: Mapping[str, Any], goals: Mapping[str, Goal]) -> str:
     """A bar for each goal, as long as what was found is to the goal; the line is the goal."""
     values = {**result["figures"], **result["ratios"]}
-    rows = [_row(i, name, values[name], goal) for i, (name, goal) in enumerate(goals.items())]
+    drawn = {name: goal for name, goal in goals.items() if name in values}
+    rows = [_row(i, name, values[name], goal) for i, (name, goal) in enumerate(drawn.items())]
     height = ROW * len(rows) + 40
     line = LEFT + (WIDTH - LEFT - RIGHT) / 2
     title = f"<title>fl bench {escape(result['name'])}</title>"
