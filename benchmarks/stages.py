@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -48,7 +49,7 @@ def job_of(rounds: int) -> Job:
 
 
 def measure(quick: bool) -> Measured:
-    rounds = 2 if quick else 4
+    rounds = 3 if quick else 5
     job = job_of(rounds)
     settings: dict[str, Any] = {"job": "digits, 64-200-200-10, 10 clients, 5 epochs a round", "workers": WORKERS, "rounds": rounds}
     with tempfile.TemporaryDirectory(prefix="fl-") as name:
@@ -128,16 +129,22 @@ def _of_roles(job: Job, folder: Path) -> dict[str, float]:
         for role in roles:
             role.kill()
     events = read_journal(open_run(f"file://{folder}/live/runs/live"))
-    stages = stage_seconds(events)
-    longest: dict[int, float] = {}
-    for event in (event for event in events if event["event"] == "done"):
-        longest[event["round"]] = max(longest.get(event["round"], 0.0), event["seconds"])
-    rounds = {round: sum(stages[stage][round] for stage in ("select", "train", "close")) for round in longest}
+    rounds, longest = live_rounds(events)
     return {
         "live_round_seconds": statistics.median(rounds.values()),
-        "live_beside_training_seconds": statistics.median(rounds[round] - longest[round] for round in rounds),
-        **{f"live_{stage}_seconds": statistics.median(seconds.values()) for stage, seconds in stages.items()},
+        "live_beside_training_seconds": statistics.median(seconds - longest[round] for round, seconds in rounds.items()),
+        **{f"live_{stage}_seconds": statistics.median(seconds.values()) for stage, seconds in stage_seconds(events).items()},
     }
+
+
+def live_rounds(events: Events) -> tuple[dict[int, float], dict[int, float]]:
+    """Seconds from close to close by round, the first left out, and the longest training of each: workers train at the same time."""
+    closes = {event["round"]: datetime.fromisoformat(event["time"]) for event in events if event["event"] == "stage" and event["stage"] == "close"}
+    longest: dict[int, float] = {}
+    for event in events:
+        if event["event"] == "done":
+            longest[event["round"]] = max(longest.get(event["round"], 0.0), event["seconds"])
+    return {round: (end - closes[round - 1]).total_seconds() for round, end in closes.items() if round > 1}, longest
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What the benchmark of stages reads out of logs and journals; nothing here measures."""
 
-from benchmarks.stages import job_of, own_seconds, tasks_in, trained_seconds
+from benchmarks.stages import job_of, live_rounds, own_seconds, tasks_in, trained_seconds
 
 LOG = """\
 23:59:58.250 - INFO - Running pipeline: \x1b[95m'stages'\x1b[0m
@@ -31,6 +31,12 @@ def test_a_task_lasts_from_its_start_to_its_end_also_over_midnight() -> None:
 def test_training_is_added_up_by_round_and_stages_have_their_median() -> None:
     assert trained_seconds(EVENTS) == {1: 3.0, 2: 4.0}
     assert own_seconds(EVENTS) == {"select": 0.2}
+
+
+def test_a_live_round_lasts_from_close_to_close_and_its_workers_train_at_the_same_time() -> None:
+    closes = [{"event": "stage", "stage": "close", "round": round, "time": f"2026-01-01T00:00:{second:02d}+00:00"} for round, second in ((1, 10), (2, 17))]
+    rounds, longest = live_rounds([*EVENTS, *closes])
+    assert (rounds, longest) == ({2: 7.0}, {1: 2.0, 2: 4.0})
 
 
 def test_each_worker_trains_its_clients_as_one_part() -> None:
