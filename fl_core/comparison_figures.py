@@ -125,11 +125,13 @@ def _power(value: float) -> int:
 
 
 def _best(values: list[Mean | None], towards: Direction | None) -> int | None:
-    """The place of the best of several figures, None where nothing is known or no way is better."""
-    known = [(value.mean, place) for place, value in enumerate(values) if value is not None]
+    """The place of the best of several figures, None where no way is better or two are best."""
+    known = [value.mean for value in values if value is not None]
     if towards is None or len(values) < 2 or not known:
         return None
-    return (max if towards == "higher" else min)(known, key=lambda pair: pair[0])[1]
+    first = (max if towards == "higher" else min)(known)
+    places = [place for place, value in enumerate(values) if value is not None and value.mean == first]
+    return places[0] if len(places) == 1 else None
 
 
 def verdict(comparison: Comparison) -> str:
