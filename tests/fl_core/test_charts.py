@@ -1,7 +1,13 @@
+import doctest
 import re
 
-from fl_core.charts import POINTS_MAX, Band, HeatMap, Series, evenly, extremes, heat_map, line_chart, nice_ticks, stacked_bars
+import fl_core.charts
+from fl_core.charts import POINTS_MAX, Axis, Band, HeatMap, Series, evenly, extremes, heat_map, line_chart, nice_ticks, size, stacked_bars
 from fl_core.markup import Html, table, tag
+
+
+def test_the_examples_in_the_docstrings_hold() -> None:
+    assert doctest.testmod(fl_core.charts).failed == 0
 
 
 def test_plain_text_is_escaped_and_markup_is_not() -> None:
@@ -38,6 +44,30 @@ def test_several_runs_share_one_chart_whatever_their_rounds() -> None:
 def test_a_band_tells_its_middle_and_its_ends() -> None:
     chart = line_chart([], bands=[Band("loss", {1.0: (1.0, 2.0, 4.0)})], title="a band")
     assert "<title>round 1\nloss  2  (1 to 4)</title>" in chart
+
+
+def test_an_axis_says_its_values_in_its_own_unit() -> None:
+    chart = line_chart([Series("one", {0.0: 0.5, 4_000_000.0: 1.0})], title="by bytes", x=Axis("bytes sent", size))
+    assert "<title>bytes sent 4 MB\none  1</title>" in chart
+    assert ">2 MB</text>" in chart
+
+
+def test_a_window_cuts_lines_off_at_its_edges_and_has_no_dots_beyond() -> None:
+    points = {0.0: 0.0, 1.0: 0.9, 2.0: 1.0}
+    cut = line_chart([Series("one", points)], title="late", window=(0.9, 1.0))
+    whole = line_chart([Series("one", points)], title="late")
+    assert re.findall(r'<clipPath id="([^"]*)">', cut) == re.findall(r'clip-path="url\(#([^"]*)\)"', cut) != []
+    assert "clip" not in whole
+    assert (cut.count("<circle"), whole.count("<circle")) == (2, 3)
+
+
+def test_beyond_the_last_colour_lines_are_told_apart_by_dots() -> None:
+    chart = line_chart([Series(str(i), {0.0: i, 1.0: i}) for i in range(12)], title="many")
+    assert len(set(re.findall(r'<path d="M1 6H25" class="([^"]*)">', chart))) == 12
+
+
+def test_charts_that_share_a_legend_have_none_of_their_own() -> None:
+    assert "<li>" not in line_chart([Series("one", {0.0: 1.0}), Series("two", {0.0: 2.0})], title="two", keyed=False)
 
 
 def test_one_value_or_none_still_makes_a_chart() -> None:
