@@ -4,7 +4,7 @@ import json
 
 from fl_core.codec import Record, sha256
 from fl_core.errors import InputError
-from fl_core.job import Job
+from fl_core.job import Job, ServerSection, WorkerSection
 from fl_core.strategy import load_strategy
 
 WAY_OUT = "compile the job again with `fl compile`."
@@ -12,7 +12,7 @@ WAY_OUT = "compile the job again with `fl compile`."
 
 def fixed_in(job: Job) -> Record:
     """What a compiled pipeline's tasks are laid out by: workers, settings and images, most rounds, evaluations, exchanges."""
-    sections = [*job.workers, job.federation.server]
+    sections: list[WorkerSection | ServerSection] = [*job.workers, job.federation.server]
     settings = [*({"resources": one.resources, "kubernetes": one.kubernetes} for one in sections), job.federation.images.model_dump()]
     return {
         "workers": [worker.name for worker in job.workers],
