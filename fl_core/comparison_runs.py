@@ -60,15 +60,23 @@ def run_all(planned: Sequence[Planned], pool: Pool, store: str, watch: Watch) ->
     for one in planned:
         try:
             with watch(one) as on_round:
-                if is_begun(one):
-                    runner.resume(one.folder, store=store, pool=pool, on_round=on_round)
-                else:
-                    runner.run(one.job, store=store, out=one.folder, pool=pool, on_round=on_round)
+                _run(one, pool, store, on_round)
         except StoreError:  # no other run could be written either
             raise
         except FederationError as error:
             failed[one.folder] = error
     return failed
+
+
+def _run(one: Planned, pool: Pool, store: str, on_round: OnRound) -> None:
+    """Runs or goes on with one; of a finished one its last round is told, so that a log has it too."""
+    if not is_begun(one):
+        runner.run(one.job, store=store, out=one.folder, pool=pool, on_round=on_round)
+        return
+    was_finished = open_run(one.folder).find("summary.json") is not None
+    result = runner.resume(one.folder, store=store, pool=pool, on_round=on_round)
+    if was_finished and (progress := runner.last_progress(result)):
+        on_round(progress)
 
 
 def gather(planned: Sequence[Planned], failed: dict[Path, FederationError]) -> list[Combination]:

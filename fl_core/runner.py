@@ -232,3 +232,9 @@ def progress_of(one: Run, round: int, measured: int, seconds: float) -> Progress
     found = merge_metrics(one, measured) or {"metrics": {}}
     metrics = dict(found["metrics"]) | ({"train_loss": sum(losses) / len(losses)} if losses else {})
     return Progress(round, one.job.rounds, metrics, examples_of(closed), seconds, one)
+
+
+def last_progress(result: Result) -> Progress | None:
+    """How far a finished run came, at the speed of its mean round, for what hears of rounds and was not there; None where it did no round."""
+    rounds = result.summary["rounds"]
+    return progress_of(result.run, rounds, rounds + 1, result.summary["seconds"] / rounds) if rounds else None

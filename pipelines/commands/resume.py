@@ -21,15 +21,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> None:
     from fl_core.errors import InputError
     from fl_core.fork import fork
-    from fl_core.runner import open_run, resume
+    from fl_core.runner import last_progress, open_run, resume
 
     if (arguments.from_round is None) != (arguments.out is None):
         raise InputError("--from-round and --out go together: the round to fork at, and the folder of the copy.")
     if arguments.from_round is not None:
         arguments.run = str(fork(arguments.run, arguments.from_round, arguments.out).store.uri)
     one = open_run(arguments.run)
-    if one.find("summary.json") is not None:
+    was_finished = one.find("summary.json") is not None
+    if was_finished:
         print(f"The run '{one.name}' is finished; nothing was changed.", file=sys.stderr)
     with redirect_stdout(sys.stderr), show_rounds(one.job.name, one.job.rounds) as shown, logged(arguments, shown) as on_round:
         result = resume(arguments.run, store=arguments.store, processes=arguments.processes, on_round=on_round)
+        if was_finished and arguments.log and (progress := last_progress(result)):
+            on_round(progress)
     show(result, as_json=arguments.json)

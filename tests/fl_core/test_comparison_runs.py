@@ -49,7 +49,7 @@ def test_what_was_planned_runs_once_and_is_read_afterwards(job_file: Path, tmp_p
     before = contents(tmp_path / "out")
     check(job_file, planned, pool, "file://store")
     assert run_all(planned, pool, "file://store", heard) == {}
-    assert len(heard.rounds) == 4
+    assert heard.rounds[4:] == heard.rounds[:4]  # told as they were, and nothing is written
     assert contents(tmp_path / "out") == before
 
 

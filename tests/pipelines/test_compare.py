@@ -125,6 +125,8 @@ def test_every_run_of_a_comparison_is_logged_under_its_combination(
     for name in ("fed_avg", "scaffold"):
         steps = [step for key, _, step in written(tmp_path / f"log/strategy.name={name}/seed-5") if key == "accuracy"]
         assert steps == [0, 1]
+    assert main(["resume", f"{tmp_path}/out/strategy.name=fed_avg/seed-5", "--log", "tensorboard", "--log-to", str(tmp_path / "later")]) == 0
+    assert written(tmp_path / "later/seed-5") == written(tmp_path / "log/strategy.name=fed_avg/seed-5")
 
 
 @pytest.mark.parametrize("words", [["run", "JOB"], ["serve", "JOB", "--store", "file://STORE", "--run", "x"], ["compare", "JOB"]])
