@@ -1,5 +1,6 @@
 """Criteo's format, and generated advertisements whose best possible prediction is known."""
 
+import doctest
 import gzip
 from itertools import product
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fl_core.datasets import _clicks
 from fl_core.datasets._clicks import HASHES, hash_word
 from fl_core.datasets.criteo import criteo
 from fl_core.datasets.generated_clicks import best_scores, draw_clicks, generated_clicks, make_world
@@ -40,6 +42,10 @@ def test_counts_are_logarithms_and_words_hashes_of_their_own_field(path: Path) -
 def test_hashes_survive_float32_and_are_the_same_in_every_release() -> None:
     assert np.float32(HASHES - 1) == HASHES - 1
     assert hash_word(2, "68fd1e64") == 8_458_229
+
+
+def test_the_docstring_speaks_true() -> None:
+    assert doctest.testmod(_clicks) == (0, 1)
 
 
 def test_rows_are_read_up_to_the_limit_plain_or_packed(path: Path) -> None:

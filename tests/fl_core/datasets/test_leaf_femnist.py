@@ -1,3 +1,4 @@
+import doctest
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from PIL import Image
 from fl_core import load_job, run
 from fl_core.datasets.leaf import leaf
 from fl_core.errors import InputError
+from fl_core.leaf import femnist
 from fl_core.leaf.femnist import number_class, shrink, write_femnist
 from fl_core.leaf.files import index_file, read_user
 from fl_core.leaf.preparation import split_by_sample
@@ -49,6 +51,7 @@ def test_an_image_shrinks_by_pillow_s_filter_in_one_step(tmp_path: Path) -> None
 
 def test_classes_are_numbered_digits_first_then_capitals_then_small_letters() -> None:
     assert [number_class(name) for name in NAMES] == [0, 9, 10, 35, 36, 61]
+    assert doctest.testmod(femnist) == (0, 1)
 
 
 def rename(nist: Path, old: str, new: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 MOODS = {"0": ["sad", "tired", "rain", "lost", "ill", "sorry"], "4": ["happy", "sunny", "won", "friends", "love", "thanks"]}
 ANY = ["I", "am", "so", "today", "at", "work", "with", "you", "http://example.com", "&amp;", "!", "Zoë's"]
-LOYAL = 0.3
+LOYAL, WORDS = 0.25, 14
 
 
 def write_table(path: Path, people: int, tweets_each: int, seed: int = 0) -> Path:
@@ -19,7 +19,7 @@ def write_table(path: Path, people: int, tweets_each: int, seed: int = 0) -> Pat
     rows = []
     for number in range(people * tweets_each):
         mood = draw.choice(sorted(MOODS))
-        words = [draw.choice(MOODS[mood] if draw.random() < LOYAL else ANY + [word for mood in MOODS.values() for word in mood]) for _ in range(8)]
+        words = [draw.choice(MOODS[mood] if draw.random() < LOYAL else ANY + [word for mood in MOODS.values() for word in mood]) for _ in range(WORDS)]
         rows.append([mood, str(number), "Mon Apr 06 22:19:45 PDT 2009", "NO_QUERY", f"person{number % people:04d}", " ".join(words)])
     with path.open("w", encoding="latin-1", newline="") as file:
         csv.writer(file, quoting=csv.QUOTE_ALL).writerows(rows)
