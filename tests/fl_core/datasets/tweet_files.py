@@ -26,10 +26,22 @@ def write_table(path: Path, people: int, tweets_each: int, seed: int = 0) -> Pat
     return path
 
 
+def best_share(path: Path) -> float:
+    """The share of moods that somebody tells who knows the rule, by which mood has more of its words there; a tie counts half."""
+    with path.open(encoding="latin-1", newline="") as file:
+        rows = list(csv.reader(file))
+    right = 0.0
+    for mood, *_, text in rows:
+        found = {one: sum(word in words for word in text.split()) for one, words in MOODS.items()}
+        other = next(one for one in MOODS if one != mood)
+        right += (found[mood] > found[other]) + (found[mood] == found[other]) / 2
+    return right / len(rows)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--people", type=int, default=200)
     parser.add_argument("--tweets", type=int, default=50)
     given = parser.parse_args()
-    write_table(given.out, given.people, given.tweets)
+    print(f"Who knows the rule tells {best_share(write_table(given.out, given.people, given.tweets)):.3f} of the moods.")
