@@ -137,11 +137,14 @@ def shown_value(value: Any) -> str:
     """A value of a job as people write it, on one line.
 
     >>> shown_value(0.1), shown_value("iid"), shown_value(None), shown_value({"name": "uniform", "clients_per_round": 5})
-    ('0.1', 'iid', 'null', '{name: uniform, clients_per_round: 5}')
+    ('0.1', 'iid', 'null', 'uniform {clients_per_round: 5}')
     """
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
+        named, rest = value.get("name"), {key: one for key, one in value.items() if key != "name"}
+        if isinstance(named, str):
+            return f"{named} {shown_value(rest)}" if rest else named
         return "{" + ", ".join(f"{key}: {shown_value(one)}" for key, one in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(shown_value, value)) + "]"

@@ -15,6 +15,7 @@ from fl_core.pool import Pool
 from fl_core.run_folder import MANIFEST, Run
 from fl_core.runner import OnRound, new_run, open_run
 from fl_core.store import FileStore
+from fl_core.strategy import load_strategy
 
 SUBFOLDERS_DEEP_MAX = 3
 RUNS_READ_MAX = 1000
@@ -28,6 +29,8 @@ def is_begun(planned: Planned) -> bool:
 
 def check(path: str | Path, planned: Sequence[Planned], pool: Pool, store: str, target: Target | None = None) -> None:
     """Checks every combination against its program and data, and every folder; InputError before anything is written."""
+    for one in planned:
+        load_strategy(one.job)  # in no time; the program and the data take seconds
     checked: set[str] = set()
     for one in planned:
         if is_begun(one):
