@@ -43,14 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     from fl_core.comparison import compare
     from fl_core.comparison_page import PAGE, write
+    from fl_core.run_folder import MANIFEST
 
     target = _read_target(arguments.target)
     if _is_job(arguments.places):
         folder = arguments.out or f"store/comparisons/{Path(arguments.places[0]).stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
         combinations, failed = _run(arguments, folder, target)
     else:
-        folder = arguments.places[0] if len(arguments.places) == 1 and "://" not in arguments.places[0] else "."
         combinations, failed = _read(arguments), []
+        place, *others = arguments.places
+        folder = "." if others or "://" in place or (Path(place) / MANIFEST).is_file() else place
     comparison = compare(combinations, target)
     page = Path(arguments.page or Path(folder) / PAGE)
     write(comparison, page, _command(arguments, folder))

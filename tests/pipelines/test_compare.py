@@ -70,6 +70,8 @@ def test_runs_of_anywhere_are_read_side_by_side(job_file: Path, tmp_path: Path, 
     assert [line.split()[0] for line in shown[:3]] == ["strategy", "fed_avg", "fed_avgm"]
     assert shown[-1] == "page  two.html"
     assert "fl compare fed_avg fed_avgm" in (tmp_path / "two.html").read_text()
+    assert main(["compare", "fed_avg/"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "page  comparison.html"
 
 
 def test_a_run_below_its_quorum_is_shown_and_the_others_too(compare: Callable[..., int], tmp_path: Path, capsys: Shown) -> None:
