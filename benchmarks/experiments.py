@@ -4,6 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
+LOCAL, SERVER = "optimizer.learning_rate", "strategy.server_learning_rate"
+RATES = {LOCAL: "local", SERVER: "server"}
+SYNTHETIC = {"iid": ("data.iid=true",), "0_0": ("data.alpha=0.0", "data.beta=0.0"), "05_05": ("data.alpha=0.5", "data.beta=0.5"), "1_1": ()}
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -37,19 +41,15 @@ def _one(job: str, paper: float | None = None, goal: float | None = None) -> Row
     return Row(job, job, (Trial(job),), paper, goal)
 
 
-def _grid(name: str, job: str, overrides: Iterable[str], rates: Mapping[str, Iterable[float]]) -> Row:
+def _grid(name: str, job: str, overrides: tuple[str, ...], rates: Mapping[str, Iterable[float]]) -> Row:
     """A job file with overrides, once for each choice of one value a key."""
     trials = []
     for values in product(*rates.values()):
         chosen = dict(zip(rates, values, strict=True))
-        words = [f"{key.split('.')[0]} {value:g}" for key, value in chosen.items()]
+        words = [f"{RATES[key]} {value:g}" for key, value in chosen.items()]
         file = "-".join([name, *(f"{value:g}" for value in values)])
         trials.append(Trial(file, (*overrides, *(f"{key}={value:g}" for key, value in chosen.items())), ", ".join(words)))
     return Row(name, job, tuple(trials))
-
-
-LOCAL, SERVER = "optimizer.learning_rate", "strategy.server_learning_rate"
-SYNTHETIC = {"iid": ("data.iid=true",), "0_0": ("data.alpha=0.0", "data.beta=0.0"), "05_05": ("data.alpha=0.5", "data.beta=0.5"), "1_1": ()}
 
 
 def _fed_prox(set: str, overrides: tuple[str, ...]) -> list[Row]:
@@ -60,13 +60,13 @@ def _fed_prox(set: str, overrides: tuple[str, ...]) -> list[Row]:
     return rows
 
 
-def _fed_opt(strategy: str, rates: Iterable[float]) -> Row:
-    return _grid(f"fed_opt_{strategy}", "fed_opt", (f"strategy.name={strategy}",), {LOCAL: (0.03, 0.1, 0.3), SERVER: rates})
+def _fed_opt(strategy: str, local: Iterable[float], server: Iterable[float]) -> Row:
+    return _grid(f"fed_opt_{strategy}", "fed_opt", (f"strategy.name={strategy}",), {LOCAL: local, SERVER: server})
 
 
 def _scaffold(strategy: str, epochs: int) -> Row:
     overrides = (f"strategy.name={strategy}", f"strategy.local_epochs={epochs}")
-    return _grid(f"skew_{strategy}_{epochs}", "scaffold", overrides, {LOCAL: (0.01, 0.03, 0.1, 0.3)})
+    return _grid(f"skew_{strategy}_{epochs}", "scaffold", overrides, {LOCAL: (0.03, 0.1, 0.3, 1.0)})
 
 
 TABLES = (
@@ -86,10 +86,10 @@ TABLES = (
         "fed_opt",
         "Reddi et al. 2021",
         (
-            _fed_opt("fed_avg", (0.3, 1.0, 3.0)),
-            _fed_opt("fed_adagrad", (0.01, 0.03, 0.1)),
-            _fed_opt("fed_adam", (0.003, 0.01, 0.03)),
-            _fed_opt("fed_yogi", (0.003, 0.01, 0.03)),
+            _fed_opt("fed_avg", (0.03, 0.1, 0.3, 1.0), (1.0,)),
+            _fed_opt("fed_adagrad", (0.03, 0.1), (0.03, 0.1)),
+            _fed_opt("fed_adam", (0.03, 0.1), (0.003, 0.01)),
+            _fed_opt("fed_yogi", (0.03, 0.1), (0.003, 0.01)),
         ),
     ),
     Table("scaffold", "Karimireddy et al. 2020", tuple(_scaffold(strategy, epochs) for epochs in (1, 5, 10) for strategy in ("fed_avg", "scaffold"))),
