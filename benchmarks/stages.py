@@ -49,7 +49,7 @@ def job_of(rounds: int) -> Job:
 
 
 def measure(quick: bool) -> Measured:
-    rounds = 3 if quick else 5
+    rounds = 3 if quick else 4
     job = job_of(rounds)
     settings: dict[str, Any] = {"job": "digits, 64-200-200-10, 10 clients, 5 epochs a round", "workers": WORKERS, "rounds": rounds}
     with tempfile.TemporaryDirectory(prefix="fl-") as name:
