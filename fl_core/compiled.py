@@ -4,7 +4,8 @@ import json
 
 from fl_core.codec import Record, sha256
 from fl_core.errors import InputError
-from fl_core.job import Job, ServerSection, WorkerSection
+from fl_core.job import Job
+from fl_core.section import ServerSection, WorkerSection
 from fl_core.strategy import load_strategy
 
 WAY_OUT = "compile the job again with `fl compile`."

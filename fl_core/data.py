@@ -5,8 +5,9 @@ import numpy as np
 from fl_core.codec import digest_weights, sha256
 from fl_core.datasets._check import check_classes, check_federated, check_rows, check_set, check_view
 from fl_core.errors import InputError
-from fl_core.job import Data, Job
+from fl_core.job import Job
 from fl_core.names import NumberedNames
+from fl_core.section import Data
 from fl_core.types import CentralData, Deal, Examples, FederatedData
 
 FINGERPRINTED_CLIENTS_MAX = 10_000

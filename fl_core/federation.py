@@ -11,8 +11,9 @@ import numpy as np
 from fl_core.codec import Record
 from fl_core.data import FINGERPRINTED_CLIENTS_MAX, fingerprint, open_data
 from fl_core.errors import InputError, did_you_mean
-from fl_core.job import Job, WorkerSection
+from fl_core.job import Job
 from fl_core.names import EqualSizes, NumberedNames
+from fl_core.section import WorkerSection
 from fl_core.types import Examples, FederatedData
 
 

@@ -18,11 +18,11 @@ with warnings.catch_warnings():
     import paddle
 
 from fl_core.errors import InputError, did_you_mean
-from fl_core.job import Optimizer
 from fl_core.model_memory import ModelMemory
 from fl_core.numerics import describe_processor
 from fl_core.paddle_private import is_plain_sgd, quick_flags, sgd_step
 from fl_core.program import Program
+from fl_core.section import Optimizer
 from fl_core.sentence import ended
 from fl_core.types import Correction, Examples, LocalWork, Trained, Weights
 

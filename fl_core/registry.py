@@ -19,7 +19,7 @@ from fl_core import signing
 from fl_core.codec import Record, decode_record, decode_tensors, encode_record, sha256
 from fl_core.errors import InputError, KeyMissing, KeyTaken, SignatureError, StoreError, did_you_mean
 from fl_core.gate import Verdict, judge
-from fl_core.job import FILE_NAME, NAME_RULE
+from fl_core.section import FILE_NAME, NAME_RULE
 from fl_core.store import Store
 from fl_core.types import Weights
 

@@ -13,11 +13,12 @@ from fl_core import generator, report, scheduler, server, worker
 from fl_core.codec import Record
 from fl_core.errors import InputError
 from fl_core.federation import read_population
-from fl_core.job import FILE_NAME, NAME_RULE, Job
+from fl_core.job import Job
 from fl_core.journal import journal, staged
 from fl_core.pool import Call, Pool
 from fl_core.publication import publish, registry_of
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, plan_key, read_job, read_manifest
+from fl_core.section import FILE_NAME, NAME_RULE
 from fl_core.store import PRIVATE, FileStore, Store, open_store
 from fl_core.summary import examples_of, merge_metrics, write_summary
 from fl_core.types import RoundState, Weights

@@ -16,12 +16,13 @@ from fl_core import generator, server
 from fl_core.codec import Record
 from fl_core.compiled import check_fixed
 from fl_core.errors import FederationError, InputError
-from fl_core.job import FILE_NAME, NAME_RULE, Job, parse_bundle
+from fl_core.job import Job, parse_bundle
 from fl_core.journal import elapsed_seconds, staged
 from fl_core.pool import Pool, open_pool
 from fl_core.publication import registry_of
 from fl_core.run_folder import MANIFEST, Run, plan_key
 from fl_core.runner import check_writable, open_run, private_store
+from fl_core.section import FILE_NAME, NAME_RULE
 from fl_core.store import FileStore, Store, open_private, open_store
 
 PRIVATE, RUNNER, FAILURE = "FL_PRIVATE", "FL_RUNNER", "FL_FAILURE"

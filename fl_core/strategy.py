@@ -9,7 +9,8 @@ import numpy as np
 from pydantic_core import core_schema
 
 from fl_core.errors import InputError
-from fl_core.job import Job, Named
+from fl_core.job import Job
+from fl_core.section import Named
 from fl_core.types import NOTHING, Client, ClientUpdate, Form, ModelUpdate, RoundState, Weights
 
 

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from components import SERVER_IMAGE
 from fl_core.errors import InputError, did_you_mean
-from fl_core.job import Job, ServerSection, WorkerSection
+from fl_core.job import Job
+from fl_core.section import ServerSection, WorkerSection
 from fl_core.stage import PRIVATE
 
 USER = 1000

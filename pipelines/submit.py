@@ -14,11 +14,12 @@ import kfp_server_api
 
 from fl_core.codec import sha256
 from fl_core.errors import FederationError, InputError
-from fl_core.job import FILE_NAME, NAME_RULE, Job
+from fl_core.job import Job
 from fl_core.run_folder import MANIFEST, Run, close_key, metrics_key
 from fl_core.runner import open_run
-from fl_core.summary import examples_of
+from fl_core.section import FILE_NAME, NAME_RULE
 from fl_core.stage import place_of
+from fl_core.summary import examples_of
 from pipelines.calls import HostError
 from pipelines.kfp_client import called, every
 from pipelines.layouts import Choice, compile_job

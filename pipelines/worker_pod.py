@@ -8,7 +8,8 @@ from typing import Any
 from components import WORKER_IMAGE
 from fl_core.codec import sha256
 from fl_core.errors import InputError
-from fl_core.job import Job, WorkerSection
+from fl_core.job import Job
+from fl_core.section import WorkerSection
 from pipelines.cluster import (
     CREDENTIALS,
     MORE_CREDENTIALS,

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     from fl_core.errors import InputError
-    from fl_core.job import FILE_NAME, NAME_RULE
+    from fl_core.section import FILE_NAME, NAME_RULE
     from fl_core.signing import make_key, own_key, public_key
     from fl_core.store import open_private
 

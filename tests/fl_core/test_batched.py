@@ -8,11 +8,11 @@ import pytest
 from fl_core import run
 from fl_core.batched import Groups, fit_together
 from fl_core.errors import InputError
-from fl_core.job import Optimizer
 from fl_core.learning import Learner
 from fl_core.pool import Pool
 from fl_core.program import Program
 from fl_core.programs import logistic, mlp
+from fl_core.section import Optimizer
 from fl_core.types import Examples, LocalWork
 from tests.jobs import tiny_job
 

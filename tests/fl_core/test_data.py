@@ -6,7 +6,8 @@ import pytest
 
 from fl_core.data import fingerprint, open_data, split_held_out
 from fl_core.errors import InputError
-from fl_core.job import Data, Job, parse_job
+from fl_core.job import Job, parse_job
+from fl_core.section import Data
 from fl_core.types import Examples, FederatedData
 
 CODE = """

@@ -9,10 +9,10 @@ import pytest
 
 from fl_core import paddle_private
 from fl_core.errors import InputError
-from fl_core.job import Optimizer
 from fl_core.learning import Learner
 from fl_core.program import Program
 from fl_core.programs import cnn, cnn_small, gru, linear, logistic, mlp
+from fl_core.section import Optimizer
 from fl_core.types import Correction, Examples, LocalWork, Weights
 
 SGD = Optimizer(name="SGD", learning_rate=0.1)

@@ -11,11 +11,11 @@ import pytest
 from fl_core import load_job, run
 from fl_core.codec import digest_weights
 from fl_core.errors import InputError
-from fl_core.job import Optimizer
 from fl_core.learning import Learner, known_optimizers
 from fl_core.pool import Pool
 from fl_core.program import Program
 from fl_core.programs import digits
+from fl_core.section import Optimizer
 from fl_core.types import Examples, LocalWork, Weights
 
 NEEDS: Mapping[str, dict[str, Any]] = {"ASGD": {"batch_num": 6}}

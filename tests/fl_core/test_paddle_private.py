@@ -17,7 +17,7 @@ def test_quick_flags_answer_the_one_flag_as_before_and_pass_on_the_others() -> N
 def test_quick_flags_are_taken_back_after_an_error() -> None:
     ordinary = paddle.get_flags
     with pytest.raises(ZeroDivisionError), quick_flags():
-        1 / 0
+        raise ZeroDivisionError
     assert paddle.get_flags is ordinary
 
 

@@ -4,8 +4,8 @@ import pytest
 
 import fl_core.schedule
 from fl_core.errors import InputError
-from fl_core.job import Optimizer
 from fl_core.schedule import SCHEDULES, load_schedule
+from fl_core.section import Optimizer
 
 OPTIONS = {"step": {"every_rounds": 3}, "warmup": {"over_rounds": 3}}
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from fl_core.errors import InputError
-from fl_core.job import FILE_NAME, load_job
+from fl_core.job import load_job
+from fl_core.section import FILE_NAME
 from pipelines.cli import main
 from pipelines.kfp_client import Access, connect
 from pipelines.recurring import RUN_NAME_MAX, parameters, seconds_of, six_fields, when

@@ -7,10 +7,10 @@ import pytest
 
 from fl_core.codec import encode_tensors, sha256
 from fl_core.errors import FederationError, KeyMissing, StoreError
+from fl_core.merging import accepted
 from fl_core.policy import policies
 from fl_core.run_folder import Run
 from fl_core.s3 import S3Store
-from fl_core.merging import accepted
 from fl_core.store import Store
 from tests.jobs import tiny_job
 from tests.services.minio_server import MinioServer

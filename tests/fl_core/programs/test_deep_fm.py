@@ -8,10 +8,10 @@ import pytest
 
 from fl_core import load_job, run
 from fl_core.datasets.generated_clicks import best_scores, draw_clicks, make_world
-from fl_core.job import Optimizer
 from fl_core.learning import Learner
 from fl_core.pool import Pool
 from fl_core.programs import deep_fm
+from fl_core.section import Optimizer
 from fl_core.types import LocalWork
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "clicks.yaml"

@@ -10,13 +10,13 @@ import pytest
 from fl_core import load_job, run
 from fl_core.datasets.generated_sessions import World, best_recall, generated_sessions, make_world
 from fl_core.errors import InputError
-from fl_core.job import Optimizer
 from fl_core.learning import Learner
 from fl_core.pool import Pool
 from fl_core.program import Program
 from fl_core.programs import gru4rec
 from fl_core.programs._gru4rec import SessionNetwork
 from fl_core.programs._lanes import session_batches
+from fl_core.section import Optimizer
 from fl_core.types import Examples, LocalWork
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "gru4rec.yaml"

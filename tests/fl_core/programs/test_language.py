@@ -9,9 +9,10 @@ import paddle
 import pytest
 
 from fl_core.errors import InputError
-from fl_core.job import Optimizer, parse_job
+from fl_core.job import parse_job
 from fl_core.learning import Learner
 from fl_core.programs import bag_of_words, lstm
+from fl_core.section import Optimizer
 from fl_core.types import Examples, LocalWork
 
 TWEETS = Examples(np.array([[0, 1, 2], [1, 2, 2], [0, 0, 2]]), np.array([0, 1, 0]))
