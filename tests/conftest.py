@@ -27,3 +27,14 @@ def pool() -> Iterator[Pool]:
 def nursery(pool: Pool) -> str:
     """The address of the warm nursery, for pools of a test's own."""
     return pool._own().address
+
+
+@pytest.fixture
+def warm(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command trains on the session's pool in place of one of its own; where it asks for a number of processes, it gets them."""
+
+    class Shared(Pool):
+        def __new__(cls, processes: int | None = None, nursery: str | None = None) -> Pool:  # type: ignore[misc]
+            return pool if processes is None else Pool(processes, nursery)
+
+    monkeypatch.setattr("fl_core.pool.Pool", Shared)

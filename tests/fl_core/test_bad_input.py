@@ -13,7 +13,6 @@ import yaml
 
 from fl_core.codec import encode_tensors
 from fl_core.job import JOB_BYTES_MAX, Job
-from fl_core.pool import Pool
 from pipelines.cli import main
 
 GOOD: Mapping[str, Any] = {
@@ -453,13 +452,7 @@ TABLE = [*JOB_FILE, *COMMAND, *WORKERS, *STRATEGY, *PROGRAM, *DATA]
 
 
 @pytest.fixture(autouse=True)
-def warm(pool: Pool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The command runs in an empty folder, on the session's warm pool in place of one of its own; a wrong number of processes is still refused."""
-
-    def shared(processes: int | None = None) -> Pool:
-        return pool if processes is None else Pool(processes)
-
-    monkeypatch.setattr("fl_core.runner.Pool", shared)
+def in_an_empty_folder(warm: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 

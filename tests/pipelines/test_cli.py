@@ -23,12 +23,6 @@ CORE = {"name", "runner", "rounds", "digest", "metrics", "examples", "seconds", 
 KEYS = CORE | {"rounds_per_second", "resumed_from"}
 
 
-@pytest.fixture
-def warm(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command trains on the session's pool."""
-    monkeypatch.setattr("fl_core.runner.Pool", lambda processes=None: pool)
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, pool: Pool) -> Result:
     return run(tiny_job("rounds=2"), out=tmp_path_factory.mktemp("finished") / "run", pool=pool)
