@@ -62,7 +62,7 @@ class Learner:
                 raise InputError(f"The program's model cannot be built: {type(error).__name__}: {_said(error)}") from error
         if not isinstance(self._net, paddle.nn.Layer):
             raise InputError(f"The program's model gives {type(self._net).__name__}; it is a function that returns a paddle.nn.Layer.")
-        tensors = dict(self._net.state_dict())
+        tensors = _tensors_of(self._net)
         self._parameters = [p for p in self._net.parameters() if not p.stop_gradient]
         names = {id(tensor): name for name, tensor in tensors.items()}
         self._trainable = {names[id(p)]: p for p in self._parameters}
@@ -118,7 +118,7 @@ class Learner:
             raise InputError("The program's batches yielded nothing to train on.")
         if self._has_buffers:
             # A forward pass may put a new tensor in a buffer's place.
-            self._memory = ModelMemory(self._net.state_dict())
+            self._memory = ModelMemory(_tensors_of(self._net))
         metrics = {"loss": float(np.mean(paddle.stack(losses).numpy(), dtype=np.float64)), "seen": float(seen)}
         return Trained(self._memory.move_since(weights), len(examples), len(losses), metrics), _get_state(optimizer) if self._keep else {}
 
@@ -257,15 +257,33 @@ class Learner:
             raise InputError(f"The program's functional form gives {found:.6g}, which differs from its loss, {wanted:.6g}; mend it or leave it out.")
 
 
-def save_weights(weights: Weights, path: str) -> None:
+def _tensors_of(net: Any) -> dict[str, Any]:
+    """The model's tensors, each under the first of its names: Paddle's recurrent layers and shared weights have several."""
+    return {names[0]: tensor for tensor, names in _named(net)}
+
+
+def _named(net: Any) -> list[tuple[Any, list[str]]]:
+    """The model's tensors, each with all of its names in a state dict."""
+    found: dict[int, tuple[Any, list[str]]] = {}
+    for name, tensor in net.state_dict().items():
+        found.setdefault(id(tensor), (tensor, []))[1].append(name)
+    return list(found.values())
+
+
+def _state_dict(net: Any, weights: Weights) -> dict[str, Any]:
+    """The weights under all names that plain Paddle asks for."""
+    return {name: paddle.to_tensor(weights[names[0]]) for _, names in _named(net) for name in names}
+
+
+def save_weights(program: Program, weights: Weights, path: str) -> None:
     """Writes a state dict that plain Paddle loads: `net.set_state_dict(paddle.load(path))`."""
-    paddle.save({name: paddle.to_tensor(value) for name, value in weights.items()}, path)
+    paddle.save(_state_dict(program.model(), weights), path)
 
 
 def save_for_inference(program: Program, weights: Weights, path: str, x: Mapping[str, Any]) -> None:
     """Writes the model with these weights as PATH.json and PATH.pdiparams for Paddle Inference, for batches of any size of examples of a dtype and shape."""
     net = program.model()
-    net.set_state_dict({name: paddle.to_tensor(value) for name, value in weights.items()})
+    net.set_state_dict(_state_dict(net, weights))
     net.eval()
     try:
         paddle.jit.save(net, path, input_spec=[paddle.static.InputSpec([None, *x["shape"]], x["dtype"], "x")])

@@ -116,7 +116,7 @@ def export(home: Home, say: Say, model: str, path: str, x: Record | None) -> Rec
     """Writes a model file's weights for plain Paddle, or with `x`, the dtype and shape of an example, for Paddle Inference."""
     weights, _ = decode_tensors(Path(model).read_bytes(), f"'{model}'")
     if x is None:
-        learning.save_weights(weights, path)
+        learning.save_weights(home.program, weights, path)
     else:
         learning.save_for_inference(home.program, weights, path, x)
     return {}

@@ -50,17 +50,12 @@ class StackedLSTM(paddle.nn.Layer):
         if vectors is not None:
             self.embedding.weight.set_value(np.concatenate([vectors, np.zeros((1, size), np.float32)]))
         self.embedding.weight.stop_gradient = not train_embeddings
-        # A registered LSTM names each of its weights twice, and the federation would send both.
-        self._recurrent = (paddle.nn.LSTM(size, hidden, layers),)
-        for name, parameter in self._recurrent[0].named_parameters(include_sublayers=False):
-            self.add_parameter(name, parameter)
+        self.recurrent = paddle.nn.LSTM(size, hidden, layers)
         self.dense = paddle.nn.Linear(hidden, dense) if dense else None
         self.logits = paddle.nn.Linear(dense or hidden, classes)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        (recurrent,) = self._recurrent
-        recurrent.training = self.training
-        steps, _ = recurrent(self.embedding(x))
+        steps, _ = self.recurrent(self.embedding(x))
         last = steps[:, -1]
         logits: paddle.Tensor = self.logits(last if self.dense is None else self.dense(last))
         return logits

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import paddle
@@ -9,7 +10,7 @@ import pytest
 
 from fl_core import paddle_private
 from fl_core.errors import InputError
-from fl_core.learning import Learner
+from fl_core.learning import Learner, save_weights
 from fl_core.program import Program
 from fl_core.programs import cnn, cnn_small, gru, linear, logistic, mlp
 from fl_core.section import Optimizer
@@ -59,7 +60,8 @@ def test_the_fast_path_ends_in_the_bits_of_the_plain_paddle_loop(name: str) -> N
     program, examples = PROGRAMS[name]
     one, work = learner(program), LocalWork(epochs=2, batch_size=5)
     trained, _ = one.fit(one.weights(), examples, work, seed=9)
-    assert same(one.weights(), plain_loop(program, examples, work, seed=9, learning_rate=0.1))
+    plain = plain_loop(program, examples, work, seed=9, learning_rate=0.1)
+    assert same(one.weights(), {name: plain[name] for name in one.weights()})
     assert trained.steps == 10
 
 
@@ -285,3 +287,16 @@ def test_logistic_regression_learns() -> None:
     start = one.weights()
     trained = one.fit(start, IMAGES, LocalWork(epochs=30, batch_size=5), seed=1)[0]
     assert one.loss({name: start[name] + move for name, move in trained.move.items()}, IMAGES) < 0.5 * one.loss(start, IMAGES)
+
+
+def test_a_tensor_with_several_names_is_sent_once_and_saved_under_all(tmp_path: Path) -> None:
+    program = gru.program(vocabulary=3, classes=2, embedding=2, hidden=4)
+    weights = learner(program).weights()
+
+    assert sorted(weights) == sorted(
+        ["embedding.weight", "logits.bias", "logits.weight", *(f"recurrent.{kind}_{gate}_l0" for kind in ("weight", "bias") for gate in ("ih", "hh"))]
+    )
+    save_weights(program, weights, str(tmp_path / "model.pdparams"))
+    net = program.model()
+    assert net.set_state_dict(paddle.load(str(tmp_path / "model.pdparams"))) == ([], [])
+    assert all((net.state_dict()[name].numpy() == value).all() for name, value in weights.items())

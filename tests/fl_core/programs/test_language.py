@@ -42,11 +42,6 @@ def test_embeddings_begin_with_the_file_s_and_are_trained_where_they_may(embeddi
     assert not np.array_equal(before["logits.weight"], after["logits.weight"])
 
 
-def test_every_weight_of_an_lstm_has_one_name() -> None:
-    net = lstm.program(vocabulary=3, classes=2, embedding=2, hidden=3).model()
-    assert len(net.state_dict()) == len({id(tensor) for tensor in net.state_dict().values()}) == 1 + 2 * 4 + 2
-
-
 def test_the_embeddings_file_is_looked_for_beside_the_job_file(embeddings: Path) -> None:
     text = "{format: 1, name: a, rounds: 1, data: digits, program: {name: lstm, embeddings_path: embs.json}}"
     assert parse_job(text, folder=embeddings.parent).program.options["embeddings_path"] == str(embeddings)
