@@ -4,9 +4,11 @@ Every comparison leans against the federation: its last round counts, of the oth
 Beside the best possible recall, central training counts by its last epoch.
 """
 
+import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ WORKERS = 4
 ROUNDS = 20
 BATCH_SIZE = 50
 # Small sets are gone through more often, so that each model takes so many steps at least: (epochs at least, steps at least, epochs at most).
-CENTRAL, QUARTER, ROUND = (12, 4000, 60), (20, 2000, 60), (2, 200, 10)
+CENTRAL, QUARTER, ROUND = (12, 4000, 60), (20, 2000, 60), (2, 100, 4)
 QUARTER_EVALUATIONS = 5
 # Scores (steps, items) of an epoch up to which all items are scored: some 30 seconds on one core. Above it drawn items stand for all.
 EXACT_SCORES_MAX, NEGATIVES = 1_500_000_000, 2048
@@ -51,13 +53,11 @@ def measure(quick: bool, sessions: Path | None = None) -> Measured:
         "quarter_epochs": quarter_epochs, "program": program,
     }  # fmt: skip
     with Pool() as pool:
-        train = _trainer(program, pool)
-        federated = train("federated", _dealt(data), rounds, round_epochs, "reset", None)
-        central = train("central", data, central_epochs, 1, "keep", _alone(whole, test))
-        alone = [
-            train(f"quarter-{place}", data, QUARTER_EVALUATIONS, -(-quarter_epochs // QUARTER_EVALUATIONS), "keep", _alone(quarter, test))
-            for place, quarter in enumerate(quarters)
-        ]
+        federated = _train("federated", _job(program, _dealt(data), rounds, round_epochs, "reset"), pool)
+    spans = -(-quarter_epochs // QUARTER_EVALUATIONS)
+    jobs = {"central": (_job(program, data, central_epochs, 1, "keep"), _alone(whole, test))}
+    jobs |= {f"quarter-{i}": (_job(program, data, QUARTER_EVALUATIONS, spans, "keep"), _alone(quarter, test)) for i, quarter in enumerate(quarters)}
+    central, *alone = _train_side_by_side(jobs)
     best_central = max(found[RECALL] for found in central)
     best_quarter = max(found[RECALL] for quarter in alone for found in quarter)
     figures = {f"federated_{name}": federated[-1][name] for name in (RECALL, MRR)}
@@ -103,25 +103,30 @@ def _job(program: dict[str, Any], data: dict[str, Any], rounds: int, epochs: int
     return parse_job(yaml.safe_dump(content))
 
 
-Train = Callable[[str, dict[str, Any], int, int, str, FederatedData | None], list[dict[str, float]]]
+def _train_side_by_side(jobs: Mapping[str, tuple[Job, FederatedData]]) -> list[list[dict[str, float]]]:
+    """What each job measured; as many at a time as there are cores, each on a process of its own, because alone it has work for one."""
+
+    def one(name: str) -> list[dict[str, float]]:
+        job, given = jobs[name]
+        with Pool(1) as pool:
+            return _train(name, job, pool, given)
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as several:
+        return list(several.map(one, jobs))
 
 
-def _trainer(program: dict[str, Any], pool: Pool) -> Train:
-    """A function that trains, says on stderr how it goes, and gives the metrics that were measured, in order."""
+def _train(name: str, job: Job, pool: Pool, given: FederatedData | None = None) -> list[dict[str, float]]:
+    """The metrics that were measured, in order; how it goes is said on stderr."""
+    found: list[dict[str, float]] = []
 
-    def train(name: str, data: dict[str, Any], rounds: int, epochs: int, state: str, given: FederatedData | None) -> list[dict[str, float]]:
-        found: list[dict[str, float]] = []
+    def on_round(progress: Progress) -> None:
+        if RECALL in progress.metrics:
+            found.append({key: progress.metrics[key] for key in (RECALL, MRR)})
+            print(f"{name} round {progress.round} of {job.rounds}: {RECALL} {found[-1][RECALL]:.4f}, {progress.seconds:.1f} s", file=sys.stderr)
 
-        def on_round(progress: Progress) -> None:
-            if RECALL in progress.metrics:
-                found.append({key: progress.metrics[key] for key in (RECALL, MRR)})
-                print(f"{name} round {progress.round} of {rounds}: {RECALL} {found[-1][RECALL]:.4f}, {progress.seconds:.1f} s", file=sys.stderr)
-
-        with tempfile.TemporaryDirectory() as folder:
-            run(_job(program, data, rounds, epochs, state), out=Path(folder) / "run", pool=pool, data=given, on_round=on_round)
-        return found
-
-    return train
+    with tempfile.TemporaryDirectory() as folder:
+        run(job, out=Path(folder) / "run", pool=pool, data=given, on_round=on_round)
+    return found
 
 
 benchmark = Benchmark(

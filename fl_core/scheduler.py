@@ -1,5 +1,6 @@
 """FL-Scheduler: decides, once, who takes part in a round, or that the job is finished."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ from fl_core.worker import newly_due
 PARTS = 4
 
 HISTORY_ROUNDS_MAX = 100
+METRIC_PRECISION = 1e-6  # metrics are means of float32 means; 9 700 right of 10 000 may come out as .96999999
 
 
 def plan(run: Run, round: int, parts: int = 1) -> Record:
@@ -134,6 +136,7 @@ def why_finished(run: Run, round: int) -> str | None:
         value = found["metrics"].get(metric)
         if value is None:
             raise InputError(f"stop_when.{metric} waits for what the evaluation does not give; it gives {', '.join(found['metrics'])}.")
-        if not (value >= goal if (better.get(metric) or direction_of(metric)) == "higher" else value <= goal):
+        is_better = value > goal if (better.get(metric) or direction_of(metric)) == "higher" else value < goal
+        if not is_better and not math.isclose(value, goal, rel_tol=METRIC_PRECISION):
             return None
     return "stop_when"

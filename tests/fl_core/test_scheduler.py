@@ -110,6 +110,8 @@ def test_a_plan_after_the_end_is_an_end_too() -> None:
     [
         ("{accuracy: 0.9}", {"accuracy": 0.9}, True),
         ("{accuracy: 0.9}", {"accuracy": 0.89}, False),
+        ("{accuracy: 0.97}", {"accuracy": 0.9699999999}, True),
+        ("{accuracy: 0.97}", {"accuracy": 0.9699}, False),
         ("{loss: 0.5}", {"loss": 0.5}, True),
         ("{loss: 0.5}", {"loss": 0.51}, False),
         ("{accuracy: 0.9, loss: 0.5}", {"accuracy": 0.95, "loss": 0.6}, False),
