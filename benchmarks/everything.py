@@ -35,10 +35,21 @@ def measure_all(quick: bool) -> str:
 
 
 def _measure(name: str, quick: bool) -> dict[str, Any]:
+    """What `fl bench NAME --json` prints; one that fails or takes too long is left out with the reason, so that it costs no other its figures."""
     command = [Path(sys.executable).with_name("fl"), "bench", name, "--json", *(["--quick"] if quick else [])]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT_SECONDS, env=dict(os.environ), cwd=ROOT)
+    try:
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT_SECONDS, env=dict(os.environ), cwd=ROOT)
+    except subprocess.TimeoutExpired:
+        return left_out(name, f"it took more than {TIMEOUT_SECONDS} s")
+    except subprocess.CalledProcessError as error:
+        return left_out(name, f"it ended with {error.returncode}")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
+
+
+def left_out(name: str, why: str) -> dict[str, Any]:
+    """The result of a benchmark that gave none."""
+    return {"name": name, "settings": {"left_out": why}, "ratios": {}, "figures": {}}
 
 
 def _stored(name: str) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -109,3 +110,15 @@ def test_a_small_aggregate_gives_its_ratios(monkeypatch: pytest.MonkeyPatch) -> 
     found = aggregate.measure(quick=True)
     assert set(found.ratios) == {"to_saxpy", "to_saxpy_from_files"}
     assert json.dumps(dict(found.figures))
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [(subprocess.CalledProcessError(3, "fl"), "it ended with 3"), (subprocess.TimeoutExpired("fl", 1), "it took more than 900 s")],
+)
+def test_a_benchmark_that_gives_nothing_is_a_row_with_its_reason(monkeypatch: pytest.MonkeyPatch, error: Exception, why: str) -> None:
+    def run(*words: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert f"| `fl bench gru` | to_limit | - | >= 0.9 | {why} |" in everything.table([everything._measure("gru", quick=True)])
