@@ -11,7 +11,7 @@ SIZES: dict[str, tuple[int, ...]] = {"784-200-200-10": (200, 200), "784-128-64-1
 CLIENTS, EXAMPLES, BATCH_SIZE = 10, 600, 10
 
 
-def _job(form: str, hidden: Sequence[int], rounds: int) -> Job:
+def two_nn_job(form: str, rounds: int, hidden: Sequence[int] = SIZES["784-200-200-10"]) -> Job:
     program = {"name": f"benchmarks.programs:{form}", "features": 784, "classes": 10, "hidden": list(hidden)}
     data = {"name": "benchmarks.data:images", "clients": CLIENTS, "examples": EXAMPLES}
     return training_job(program, data, rounds, BATCH_SIZE, 0.1)
@@ -24,8 +24,8 @@ def measure(quick: bool) -> Measured:
     with Pool(1) as one, Pool(2) as two:
         for net, hidden in SIZES.items():
             for form in ("layers", "functional"):
-                found[f"{form} {net}"] = beside_loops(_job(form, hidden, rounds), ["ordinary", "fastest"], one)
-        short = _job("layers", SIZES["784-200-200-10"], 6)
+                found[f"{form} {net}"] = beside_loops(two_nn_job(form, rounds, hidden), ["ordinary", "fastest"], one)
+        short = two_nn_job("layers", 6)
         processes = in_turn({"one": lambda: _middle(round_seconds(short, one)), "two": lambda: _middle(round_seconds(short, two))}, repeats)
     for name, seconds in found.items():
         figures[f"to_limit {name}"] = ratio(seconds["fastest"], seconds["engine"])

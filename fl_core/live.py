@@ -18,8 +18,9 @@ from fl_core.pool import Pool
 from fl_core.publication import registry_of
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, evaluation_key, message_key, plan_key, read_job, state_key
 from fl_core.runner import OnRound, Result, finish, progress_of
-from fl_core.store import Store, wait_until
+from fl_core.store import Store
 from fl_core.types import Task
+from fl_core.waiting import Rhythm, wait_until
 from fl_core.worker import HUNG_SECONDS, tasks_of
 
 START_SECONDS = 600.0
@@ -56,13 +57,13 @@ def _lead(run: Run, start_seconds: float, on_round: OnRound | None) -> Record:
     _barrier(run, start_seconds)
     before = run.last_round()
     server.forget_failed_replies(run, before)
-    round, measuring = max(before - 1, 1), worker.evaluators(run)
+    round, measuring, replies = max(before - 1, 1), worker.evaluators(run), Rhythm()
     while True:
         begun = time.perf_counter()
         due = worker.newly_due(run.job, round)
         _await_evaluations(run, round, due, measuring)
         with together(run):
-            finished = _lead_round(run, round)
+            finished = _lead_round(run, round, replies)
         if finished:
             break
         if on_round:
@@ -72,7 +73,7 @@ def _lead(run: Run, start_seconds: float, on_round: OnRound | None) -> Record:
     return finish(run, {"runner": "live", "seconds": seconds, "rounds_per_second": (round - 1) / seconds, "resumed_from": before - 1 if before > 1 else None})
 
 
-def _lead_round(run: Run, round: int) -> bool:
+def _lead_round(run: Run, round: int, replies: Rhythm) -> bool:
     """Plans and closes one round; True where the plan says that the job is finished."""
     with staged(run, "select", round):
         plan = scheduler.plan(run, round)
@@ -83,7 +84,7 @@ def _lead_round(run: Run, round: int) -> bool:
     for exchange in range(len(run.strategy.exchanges)):
         if not run.store.exists(close_key(round)):
             with staged(run, "train", round):
-                _await_replies(run, plan, exchange)
+                _await_replies(run, plan, exchange, replies)
             if exchange + 1 < len(run.strategy.exchanges):
                 server.answer(run, round, exchange)
     with staged(run, "close", round):
@@ -109,11 +110,11 @@ def round_seconds_max(job: Job) -> float:
     return job.deadline_seconds * (job.retries + 1) if job.deadline_seconds else IDLE_SECONDS
 
 
-def _await_replies(run: Run, plan: Record, exchange: int) -> None:
+def _await_replies(run: Run, plan: Record, exchange: int, replies: Rhythm) -> None:
     """Waits for the round's replies. What is late is left out where the job sets a deadline; without one, QuorumError after a day."""
     name = run.strategy.exchanges[exchange].name
     expected = {worker.key_of(task) for task in tasks_of(plan, name, list(plan["workers"]))}
-    if wait_until(lambda: expected <= set(run.store.list(f"rounds/{plan['round']:04d}/{name}/")), round_seconds_max(run.job)):
+    if replies.wait_until(lambda: expected <= set(run.store.list(f"rounds/{plan['round']:04d}/{name}/")), round_seconds_max(run.job)):
         return
     if run.job.deadline_seconds is None:
         raise QuorumError(f"Round {plan['round']} had no reply for {IDLE_SECONDS:g} s from {', '.join(sorted(missing_workers(run, plan)))}.")
@@ -133,7 +134,7 @@ def _await_evaluations(run: Run, round: int, due: Sequence[int], measuring: Sequ
         missing[:] = [(measured, name) for measured, name in missing if run.find(evaluation_key(measured, name)) is None]
         return not missing
 
-    if not run.store.exists(plan_key(round)) and not wait_until(all_there, round_seconds_max(run.job)):
+    if not all_there() and not run.store.exists(plan_key(round)) and not wait_until(all_there, round_seconds_max(run.job)):
         journal(run, "late", round=round, stage="evaluate", workers=sorted({name for _, name in missing}))
 
 
@@ -162,6 +163,7 @@ class Seat:
     leases: Leases
     measures: bool
     idle_seconds: float
+    plans: Rhythm
 
 
 def work(
@@ -183,7 +185,7 @@ def work(
         _check_status(run)
     _join(run, worker_name, pool, tell)
     leases = Leases(store)
-    seat = Seat(run, worker_name, pool, leases, worker.measures(run, worker_name), idle_seconds)
+    seat = Seat(run, worker_name, pool, leases, worker.measures(run, worker_name), idle_seconds, Rhythm())
     round = run.last_plan()
     with leases.renewing():
         while not (plan := _await_plan(seat, round))["finished"]:
@@ -243,7 +245,7 @@ def _await_plan(seat: Seat, round: int) -> Record:
             _check_status(run)
         return False
 
-    if not wait_until(there, seat.idle_seconds):
+    if not seat.plans.wait_until(there, seat.idle_seconds):
         raise StoreError(f"There was no plan of round {round} in {run.store.uri} for {seat.idle_seconds:g} s; is the server running?")
     return run.record(plan_key(round))
 

@@ -12,8 +12,9 @@ from fl_core.pool import open_pool
 from fl_core.run_folder import MANIFEST, Run, read_job
 from fl_core.runner import Progress
 from fl_core.stage import OCCURRENCE_NAME_MAX, ending, filled_in, open_run_at, place_of, private_of
-from fl_core.store import Store, open_store, wait_until
+from fl_core.store import Store, open_store
 from fl_core.supervisor import supervise
+from fl_core.waiting import wait_until
 
 
 def lead(store: str, run: str, name: str, occurrence: str, orders: Mapping[str, object]) -> Run:

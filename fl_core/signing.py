@@ -11,6 +11,7 @@ A worker's stands in the job's roster; where the roster gives none, the worker e
 
 import base64
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from fl_core.codec import Record, encode_record
-from fl_core.errors import InputError, KeyMissing, SignatureError
+from fl_core.errors import InputError, KeyMissing, KeyTaken, SignatureError
 from fl_core.store import Store
 
 SERVER = "server"
@@ -39,7 +40,8 @@ def public_key(key: bytes) -> str:
 def make_key(private: Store, role: str) -> str:
     """Makes the role's private key in the organisation's private place, unless it has one; gives the public half."""
     if not private.exists(f"keys/{role}"):
-        private.put(f"keys/{role}", new_key())
+        with suppress(KeyTaken):  # another process of the role, started at the same moment, was first
+            private.put(f"keys/{role}", new_key())
     return public_key(own_key(private, role))
 
 

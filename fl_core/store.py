@@ -10,14 +10,13 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 from fl_core.errors import InputError, KeyMissing, KeyTaken, StoreError
 
-POLL_SECONDS_MIN, POLL_SECONDS_MAX, POLL_SHARE = 0.015, 0.25, 0.15
 MAPPED_BYTES_MIN = 1 << 20
 DRAFT, LOCK = ".draft", ".lock"
 DRAFT_SECONDS = 3600.0
@@ -74,31 +73,6 @@ def open_store(uri: str) -> Store:
 
         return open_s3_store(uri)
     raise InputError(f"The store '{uri}' is of no known kind; write file://FOLDER or s3://BUCKET/PREFIX.")
-
-
-def wait_until(ready: Callable[[], bool], seconds: float) -> bool:
-    """Asks again and again, less and less often, so that what is late is noticed within a sixth of the time it took; False once the seconds are over."""
-    begun = time.monotonic()
-    while not ready():
-        waited = time.monotonic() - begun
-        if waited >= seconds:
-            return False
-        time.sleep(min(max(POLL_SECONDS_MIN, waited * POLL_SHARE), POLL_SECONDS_MAX, seconds - waited))
-    return True
-
-
-def wait(store: Store, key: str, deadline_seconds: float) -> bytes | memoryview:
-    """The bytes under the key as soon as they are there; StoreError after the deadline."""
-    found: list[bytes | memoryview] = []
-
-    def there() -> bool:
-        with suppress(KeyMissing):
-            found.append(store.get(key))
-        return bool(found)
-
-    if not wait_until(there, deadline_seconds):
-        raise StoreError(f"'{key}' did not appear in {store.uri} within {deadline_seconds:g} s.")
-    return found[0]
 
 
 class DictStore:

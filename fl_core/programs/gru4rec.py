@@ -32,7 +32,7 @@ def program(
     hidden: Size = 100,
     loss: LossName = "cross_entropy",
     negatives: Annotated[int, Field(ge=1, le=1_000_000)] | None = None,
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4,
     tied: bool = True,
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.004,
 ) -> Program:

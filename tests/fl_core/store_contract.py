@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from fl_core.errors import InputError, KeyMissing, KeyTaken, StoreError
-from fl_core.store import Store, wait
+from fl_core.store import Store
+from fl_core.waiting import wait
 
 LARGE = b"0123456789abcdef" * 100_000
 

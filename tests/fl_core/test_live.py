@@ -17,8 +17,9 @@ from fl_core.run_folder import Run, card_key, plan_key
 from fl_core.runner import Result
 from fl_core.signing import make_key, new_key, public_key
 from fl_core.status import status_of
-from fl_core.store import PRIVATE, DictStore, FileStore, wait_until
+from fl_core.store import PRIVATE, DictStore, FileStore
 from fl_core.verify import verify
+from fl_core.waiting import wait_until
 from tests.jobs import DIGITS, MISBEHAVING, misbehaving_job, tiny_job
 
 Start = Callable[..., Future]

@@ -9,7 +9,7 @@ import pytest
 from fl_core.errors import KeyMissing, StoreError
 from fl_core.s3 import S3Store
 from fl_core.s3_settings import Limits
-from fl_core.store import wait
+from fl_core.waiting import wait
 from tests.services.minio_server import MinioServer, free_port
 from tests.services.proxy import Proxy
 
