@@ -20,7 +20,7 @@ from fl_core.store import FileStore
 from fl_core.worker import tasks_of
 
 WARM_ROUNDS, ROUNDS = 2, 8
-READY = "FL_SHARES_ENVIRONMENT"
+READY, ROOT = "FL_SHARES_ENVIRONMENT", Path(__file__).parents[1]
 
 
 def main() -> None:
@@ -77,5 +77,5 @@ def _timed(function: Callable[..., Any], label: str, spent: dict[str, float]) ->
 
 if __name__ == "__main__":
     if READY not in os.environ:  # as the nursery starts training processes
-        os.execve(sys.executable, [sys.executable, "-m", "benchmarks.shares"], {**training_environment(os.environ), READY: "1"})
+        os.execve(sys.executable, [sys.executable, "-m", "benchmarks.shares"], {**training_environment(os.environ), "PYTHONPATH": str(ROOT), READY: "1"})
     main()
