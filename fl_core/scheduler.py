@@ -26,19 +26,20 @@ METRIC_PRECISION = 1e-6  # metrics are means of float32 means; 9 700 right of 10
 
 def plan(run: Run, round: int, parts: int = 1) -> Record:
     """The plan of the round. `parts` is into how many leases each worker's clients are split where the job does not say."""
-    found = run.find(plan_key(round))
-    if found is not None:
-        _merge_due(run, round)
-        return found
+    if run.job.stop_when:
+        _merge_due(run, round)  # the plan rests on it; otherwise the workers train meanwhile
+    found = run.find(plan_key(round)) or _decide(run, round, parts)
+    _merge_due(run, round)
+    return found
+
+
+def _decide(run: Run, round: int, parts: int) -> Record:
     before = run.find(plan_key(round - 1))
     if before is not None and before["finished"]:
         return run.put(plan_key(round), {"run": run.name, "round": round, "finished": True, "why": before["why"]})
-    if run.job.stop_when:
-        _merge_due(run, round)
     base = {"run": run.name, "round": round, "state": run.digest(state_key(round)), **rests_on(run, round)}
     reason = why_finished(run, round)
     if reason:
-        _merge_due(run, round)
         return run.put(plan_key(round), {**base, "finished": True, "why": reason})
     drawn = choose(run, round)
     chosen = [client for client, base in drawn.items() if round - base <= run.strategy.staleness_max]
@@ -50,9 +51,7 @@ def plan(run: Run, round: int, parts: int = 1) -> Record:
     workers = {worker: split(clients, sizes, count) for worker, clients in sorted(by_worker.items())}
     unit = exact.weight_unit(max(sizes.values(), default=1), len(chosen))
     plan = {**base, "finished": False, "clients": len(chosen), "workers": workers, "weight_unit": unit}
-    plan = run.put(plan_key(round), {**plan, **earlier_starts(run, round, drawn)})
-    _merge_due(run, round)  # the workers train meanwhile, where no goal rests on it
-    return plan
+    return run.put(plan_key(round), {**plan, **earlier_starts(run, round, drawn)})
 
 
 def _merge_due(run: Run, round: int) -> None:
