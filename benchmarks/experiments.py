@@ -7,6 +7,7 @@ from itertools import product
 LOCAL, SERVER = "optimizer.learning_rate", "strategy.server_learning_rate"
 RATES = {LOCAL: "local", SERVER: "server"}
 SYNTHETIC = {"iid": ("data.iid=true",), "0_0": ("data.alpha=0.0", "data.beta=0.0"), "05_05": ("data.alpha=0.5", "data.beta=0.5"), "1_1": ()}
+SKEWED = ("0_0", "05_05", "1_1")
 
 
 @dataclass(frozen=True)
