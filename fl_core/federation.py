@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -19,14 +20,14 @@ from fl_core.types import Examples, FederatedData
 
 @dataclass(frozen=True)
 class Household:
-    """What one worker holds: the names of its clients in sorted order, their sizes, how to open one, the global test set if it has it, and what there is
-    to say of a client."""
+    """What one worker holds: the names of its clients in sorted order, their sizes, how to open one, the global test set if it has it, a fingerprint that
+    is worked out when asked for, and what there is to say of a client."""
 
     clients: Sequence[str]
     sizes: Sequence[int]
     open: Callable[[str], Examples]
     test: Callable[[], Examples | None]
-    fingerprint: str
+    fingerprint: Callable[[], str]
     note: Callable[[str], str] = lambda client: ""
 
 
@@ -51,7 +52,7 @@ def open_household(job: Job, worker: str, data: FederatedData | None = None) -> 
     sharing = [w.name for w in job.workers if w.data is None and w.clients is None]
     place, total = sharing.index(worker), len(data.clients)
     start, stop = place * total // len(sharing), (place + 1) * total // len(sharing)
-    return Household(data.clients[start:stop], data.sizes[start:stop], data.open, data.test, fingerprint(data), data.note)
+    return Household(data.clients[start:stop], data.sizes[start:stop], data.open, data.test, partial(fingerprint, data), data.note)
 
 
 def _own_data(job: Job, section: WorkerSection) -> Household:
@@ -61,7 +62,7 @@ def _own_data(job: Job, section: WorkerSection) -> Household:
         names = {section.name: data.clients[0]}
     else:
         names = {f"{section.name}.{client}": client for client in data.clients}
-    return Household(list(names), data.sizes, lambda name: data.open(names[name]), data.test, fingerprint(data), lambda name: data.note(names[name]))
+    return Household(list(names), data.sizes, lambda name: data.open(names[name]), data.test, partial(fingerprint, data), lambda name: data.note(names[name]))
 
 
 def _listed(section: WorkerSection, data: FederatedData) -> Household:
@@ -73,7 +74,7 @@ def _listed(section: WorkerSection, data: FederatedData) -> Household:
     for client in listed:
         if client not in sizes:
             raise InputError(f"Worker '{section.name}' lists the client '{client}', which the data do not have; {did_you_mean(client, sizes)}")
-    return Household(listed, [sizes[client] for client in listed], data.open, data.test, fingerprint(data), data.note)
+    return Household(listed, [sizes[client] for client in listed], data.open, data.test, partial(fingerprint, data), data.note)
 
 
 def make_card(job: Job, worker: str, household: Household) -> Record:
@@ -87,7 +88,7 @@ def make_card(job: Job, worker: str, household: Household) -> Record:
         "worker": worker,
         "clients": clients,
         "sizes": int(sizes[0]) if equal else [int(size) for size in sizes],
-        "fingerprint": household.fingerprint,
+        "fingerprint": household.fingerprint(),
     }
     test = household.test()
     card["test"] = 0 if test is None else len(test)

@@ -1,7 +1,8 @@
 """A pool of warm training processes: sends them calls, sees them die or hang, and puts fresh ones in their place.
 
 Paddle is imported once, in a *nursery* process; each training process is forked from it in some 30 ms. The parent never imports Paddle. A training
-process ends when its parent's end of the socket closes, so none outlives the stage that asked for it.
+process ends when its parent's end of the socket closes, so none outlives the stage that asked for it. This module imports little itself, so that a
+command can start the nursery before anything else.
 """
 
 import json
@@ -18,14 +19,14 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Client, Connection, wait
 from pathlib import Path
 from types import TracebackType
-from typing import Any
-
-import cloudpickle
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fl_core import errors
-from fl_core.codec import Record
 from fl_core.errors import FederationError, InputError, TrainingError
 from fl_core.numerics import training_environment
+
+if TYPE_CHECKING:
+    from fl_core.codec import Record
 
 START_SECONDS = 120.0
 CALL_SECONDS = 3600.0
@@ -53,7 +54,7 @@ class Died:
     at: str | None = None
 
 
-Outcome = Record | FederationError | Died
+Outcome: TypeAlias = "Record | FederationError | Died"
 
 
 class Pool:
@@ -88,12 +89,25 @@ class Pool:
             self._own()
 
     def about(self, context: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> None:
-        """Says which run the following calls are about. `given` are Python objects (a strategy, data) that stand in for what the job names."""
-        self._context = dict(context)
+        """Says which run the following calls are about. `given` are Python objects (a strategy, data) that stand in for what the job names.
+
+        Each saying is a turn: what processes have opened is opened anew, but for a run that follows upon the check of its own job.
+        """
+        self._context = {**context, "turn": self._context.get("turn", 0) + 1}
         if given:
             if self._shared:
                 raise InputError("A pool on a shared nursery takes no Python objects.")
+            import cloudpickle
+
             self._context["given"] = self._own().keep(cloudpickle.dumps(dict(given)))
+
+    def singles(self) -> list["Pool"]:
+        """As many pools of one process each, on the same nursery and about the same run, for who calls from several threads; idle processes go over."""
+        address = self._shared or self._own().address
+        pools = [Pool(1, address) for _ in range(self.processes)]
+        for one in pools:
+            one._context, one._idle = dict(self._context), [self._idle.pop()] if self._idle else []
+        return pools
 
     def run(self, calls: Sequence[Call]) -> Iterator[tuple[Call, Outcome]]:
         """Runs the calls on the pool's processes and yields each with its outcome as it ends, in any order."""
@@ -141,7 +155,7 @@ class _Trainer:
             raise TrainingError(f"No training process could be started within {START_SECONDS:g} s; `fl doctor` tells what is missing.") from error
         self.call, self._at, self.deadline = Call("nothing"), None, float("inf")
 
-    def send(self, call: Call, context: Record) -> bool:
+    def send(self, call: Call, context: "Record") -> bool:
         """False where the process died while it was idle."""
         self.call, self._at, self.deadline = call, None, time.monotonic() + call.deadline_seconds + START_SECONDS
         try:
@@ -151,7 +165,7 @@ class _Trainer:
             return False
         return True
 
-    def receive(self) -> Outcome | None:
+    def receive(self) -> "Outcome | None":
         try:
             message: Record = json.loads(self.connection.recv_bytes())
         except (EOFError, OSError):
@@ -184,7 +198,7 @@ class Nursery:
         self._folder = tempfile.TemporaryDirectory(prefix="fl-")
         self._address = str(Path(self._folder.name) / "nursery")
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "fl_core.trainer", self._address, *modules],
+            [sys.executable, "-P", "-m", "fl_core.nursery", self._address, *modules],
             stdin=subprocess.PIPE, stdout=sys.stderr.fileno() if _has_number(sys.stderr) else subprocess.DEVNULL,
             env=training_environment(os.environ if environment is None else environment),
         )  # fmt: skip

@@ -1,22 +1,14 @@
-"""A training process: `python -m fl_core.trainer SOCKET` imports Paddle once and forks a fresh process for every connection.
-
-Each connection carries calls as JSON; an operation is a function below. The nursery ends when its standard input closes, a training process when its
-connection does.
-"""
+"""A training process, forked by the nursery: answers calls that come as JSON over its connection, and ends with it. An operation is a function below."""
 
 import json
 import os
 import select
-import signal
-import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property, lru_cache
-from importlib import import_module
-from multiprocessing.connection import Connection, Listener
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import cloudpickle
@@ -25,18 +17,33 @@ import numpy as np
 from fl_core import learning
 from fl_core.batched import Groups, Losses
 from fl_core.codec import Record, decode_tensors, encode_tensors
-from fl_core.data import split_held_out
+from fl_core.data import open_data, split_held_out
 from fl_core.errors import FederationError, InputError
-from fl_core.federation import Household, make_card, open_household
+from fl_core.federation import Household, make_card, open_household, worker_section
 from fl_core.gate import check_measured
 from fl_core.job import Job, parse_bundle
 from fl_core.program import Program, check_metric, load_program
 from fl_core.run_folder import Run, plan_key, read_job
 from fl_core.store import open_private, open_store
-from fl_core.types import Client, Correction, Examples, LocalWork, Task, Trained, Weights
+from fl_core.types import Client, Correction, Examples, FederatedData, LocalWork, Task, Trained, Weights
 from fl_core.worker import tasks_of, train_part
 
 Say = Callable[[str], None]
+
+
+class Opened:
+    """A job's data as this process has opened them, each once: what the workers share, and what each holds. It has state because opening takes seconds."""
+
+    def __init__(self, job: Job, data: FederatedData | None = None) -> None:
+        self._job, self._data = job, data
+        self._households: dict[str, Household] = {}
+
+    def household(self, name: str) -> Household:
+        if name not in self._households:
+            if self._data is None and worker_section(self._job, name).data is None:
+                self._data = open_data(self._job, self._job.data)
+            self._households[name] = open_household(self._job, name, self._data)
+        return self._households[name]
 
 
 class Home:
@@ -45,7 +52,6 @@ class Home:
     def __init__(self, context: Record) -> None:
         self._context = context
         self._given = cloudpickle.loads(Path(context["given"]).read_bytes()) if "given" in context else {}
-        self._households: dict[str, Household] = {}
 
     @cached_property
     def job(self) -> Job:
@@ -64,10 +70,14 @@ class Home:
     def learner(self) -> learning.Learner:
         return learning.Learner(self.program, self.job.optimizer, self.job.seed_for("init"))
 
+    @cached_property
+    def opened(self) -> "Opened":
+        if self._given or "bundle" in self._context:
+            return Opened(self.job, self._given.get("data"))
+        return _take_over(self.job, self._context["turn"]) or Opened(self.job)
+
     def household(self, name: str) -> Household:
-        if name not in self._households:
-            self._households[name] = open_household(self.job, name, self._given.get("data"))
-        return self._households[name]
+        return self.opened.household(name)
 
     def halves(self, household: Household, client: str) -> tuple[Examples, Examples | None]:
         """A client's training part and its held-out part, None where the job holds nothing out."""
@@ -225,6 +235,13 @@ def _home(context: str) -> Home:
     return Home(json.loads(context))
 
 
+def _take_over(job: Job, turn: int) -> Opened | None:
+    """What this process opened to check the job, where that was the turn before."""
+    checked = vars(_home(json.dumps({"bundle": job.bundle(), "turn": turn - 1}, sort_keys=True)))
+    opened: Opened | None = checked.pop("opened", None)
+    return opened
+
+
 def serve(connection: Connection) -> None:
     """Answers calls until the connection closes; a thread watches it, so that work that nobody waits for ends at once."""
     lock = threading.Lock()
@@ -233,6 +250,7 @@ def serve(connection: Connection) -> None:
         with lock:
             connection.send_bytes(json.dumps(message).encode())
 
+    threading.Thread(target=_end_with, args=(connection.fileno(),), daemon=True).start()
     tell({"pid": os.getpid()})
     while True:
         try:
@@ -256,33 +274,3 @@ def _end_with(number: int) -> None:
     poll.register(number, select.POLLRDHUP | select.POLLHUP | select.POLLERR)
     poll.poll()
     os._exit(1)
-
-
-def main(address: str, *modules: str) -> None:
-    """The nursery: forks a training process for every connection; the modules are imported first, so that each process has them."""
-    for module in modules:
-        with suppress(ImportError):  # whoever needs it will say so
-            import_module(module)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    listener = Listener(f"{address}.new", family="AF_UNIX", backlog=64)
-    os.rename(f"{address}.new", address)  # whoever sees the socket finds it listening
-    number = listener._listener._socket.fileno()  # type: ignore[attr-defined]
-    np.random.default_rng(0).permutation(4)
-    while True:
-        ready, _, _ = select.select([number, sys.stdin.fileno()], [], [])
-        if sys.stdin.fileno() in ready:
-            os._exit(0)
-        connection = listener.accept()
-        if os.fork():
-            connection.close()
-            continue
-        os.close(number)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        threading.Thread(target=_end_with, args=(connection.fileno(),), daemon=True).start()
-        serve(connection)
-        os._exit(0)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -1,0 +1,55 @@
+"""How often a training process opens a job's data: its loader leaves a file at each opening."""
+
+from pathlib import Path
+
+import pytest
+
+from fl_core import run
+from fl_core.job import Job, parse_job
+from fl_core.pool import Call, Pool
+
+LOADER = """
+import time
+from pathlib import Path
+import numpy as np
+from fl_core.types import CentralData, Examples
+
+def counted(folder: str) -> CentralData:
+    Path(folder, str(time.time_ns())).touch()
+    half = Examples(np.zeros((20, 64), np.float32), np.arange(20) % 10)
+    return CentralData(half, half)
+"""
+
+
+def counted_job(folder: Path) -> Job:
+    folder.mkdir(exist_ok=True)
+    text = f"""{{format: 1, name: counted, program: digits, rounds: 2, federation: {{workers: 2}}, strategy: fed_avg,
+      optimizer: {{name: SGD, learning_rate: 0.1}},
+      data: {{name: "loader.py:counted", folder: "{folder}", partition: {{name: iid, clients: 4}}}}}}"""
+    return parse_job(text, code={"loader.py": LOADER})
+
+
+@pytest.fixture
+def one(nursery: str) -> Pool:
+    return Pool(1, nursery)
+
+
+def test_a_process_opens_what_workers_share_once_from_the_check_of_a_job_to_its_end(one: Pool, tmp_path: Path) -> None:
+    with one:
+        run(counted_job(tmp_path / "opened"), out=tmp_path / "run", pool=one)
+    assert len(list((tmp_path / "opened").iterdir())) == 1
+
+
+def test_the_next_run_opens_the_data_anew_because_they_may_be_others_by_then(one: Pool, tmp_path: Path) -> None:
+    with one:
+        for place in ("a", "b"):
+            run(counted_job(tmp_path / "opened"), out=tmp_path / place, pool=one)
+    assert len(list((tmp_path / "opened").iterdir())) == 2
+
+
+def test_a_run_takes_over_nothing_but_what_the_check_of_its_own_job_left(one: Pool, tmp_path: Path) -> None:
+    with one:
+        one.about({"bundle": counted_job(tmp_path / "first").bundle()})
+        assert len(list(one.run([Call("card", {"worker": "worker-0"})]))) == 1
+        run(counted_job(tmp_path / "second"), out=tmp_path / "run", pool=one)
+    assert [len(list((tmp_path / name).iterdir())) for name in ("first", "second")] == [1, 1]
