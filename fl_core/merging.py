@@ -1,6 +1,6 @@
 """The replies of a round made one update: exact sums, or the clients side by side, as the exchange's form says."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from fl_core.errors import InputError
 from fl_core.run_folder import Run
 from fl_core.strategy import Exchange
 from fl_core.types import Form, ModelUpdate, Weights
+
+NOBODY: Mapping[str, int] = {}
 
 
 class Merging:
@@ -34,12 +36,12 @@ class Merging:
                 self._totals = {name: np.array(value) for name, value in tensors.items()}
             self._weight += sum(figures["weight"] for figures in reply["clients"].values())
 
-    def update(self, clients: Sequence[str], population: int) -> ModelUpdate:
-        """What was added, of these clients in this order, out of so many that the federation has."""
+    def update(self, clients: Sequence[str], population: int, staleness: Mapping[str, int] = NOBODY) -> ModelUpdate:
+        """What was added, of these clients in this order, out of so many that the federation has; each so stale."""
         if self._form == "list":
             moves, weights = {c: self._moves[c] for c in clients}, {c: self._weights[c] for c in clients}
-            return ModelUpdate("list", tuple(clients), moves=moves, weights=weights, population=population)
-        return ModelUpdate(self._form, tuple(clients), total=self._totals, weight=self._weight, population=population)
+            return ModelUpdate("list", tuple(clients), moves=moves, weights=weights, population=population, staleness=staleness)
+        return ModelUpdate(self._form, tuple(clients), total=self._totals, weight=self._weight, population=population, staleness=staleness)
 
 
 def merge(run: Run, record: Record, exchange: Exchange) -> ModelUpdate:
@@ -47,7 +49,12 @@ def merge(run: Run, record: Record, exchange: Exchange) -> ModelUpdate:
     merging = Merging(exchange.form)
     for tensors, reply in accepted(run, record):
         merging.add(tensors, reply)
-    return merging.update(tuple(record["clients"]), len(run.population.clients))
+    return merging.update(tuple(record["clients"]), len(run.population.clients), staleness_of(record))
+
+
+def staleness_of(record: Record) -> dict[str, int]:
+    """How many rounds old the state was from which each client of a close record started; nobody's unless arrivals are measured."""
+    return {client: record["round"] - base for client, base in record.get("bases", {}).items()}
 
 
 def accepted(run: Run, record: Record) -> Iterator[tuple[Weights, Record]]:

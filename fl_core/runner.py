@@ -20,6 +20,7 @@ from fl_core.publication import publish, registry_of
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, plan_key, read_job, read_manifest
 from fl_core.section import FILE_NAME, NAME_RULE
 from fl_core.store import PRIVATE, FileStore, Store, open_store
+from fl_core.strategy import check_waits
 from fl_core.summary import examples_of, merge_metrics, write_summary
 from fl_core.types import RoundState, Weights
 
@@ -99,6 +100,7 @@ def resume(folder: str | Path, *, store: str = "", processes: int | None = None,
     given = one.manifest["given"]
     if given:
         raise InputError(f"This run was given its {' and '.join(given)} in Python; start it again there, it cannot be resumed from its folder.")
+    check_waits(one.strategy, one.job.strategy.name)
     server.forget_failed_replies(one, one.last_round())
     with _at_hand(pool, processes) as open_pool:
         return go_on(one, open_pool, on_round=on_round, resumed_from=one.last_round() - 1)
@@ -121,7 +123,9 @@ def new_run(job: Job, *, store: str = "file://store", out: str | Path | None = N
     if isinstance(place, FileStore) and place.root.exists() and not place.root.is_dir():
         raise InputError(f"{place.root} is a file; a run needs a folder of its own.")
     check_writable(place)
-    return Run(name, job, place, private_store(place), dict(given or {}), root=open_store(store))
+    one = Run(name, job, place, private_store(place), dict(given or {}), root=open_store(store))
+    check_waits(one.strategy, job.strategy.name)
+    return one
 
 
 def open_run(folder: str | Path, store: str = "") -> Run:

@@ -1,7 +1,7 @@
 """FL-Scheduler: decides, once, who takes part in a round, or that the job is finished."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from fl_core import exact
 from fl_core.codec import Record
 from fl_core.errors import FederationError, InputError
 from fl_core.federation import Population
+from fl_core.flight import in_flight
 from fl_core.occurrence import why_nothing_new
 from fl_core.program import direction_of
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, metrics_key, plan_key, state_key
@@ -41,22 +42,25 @@ def _decide(run: Run, round: int, parts: int) -> Record:
     reason = why_finished(run, round)
     if reason:
         return run.put(plan_key(round), {**base, "finished": True, "why": reason})
-    drawn = choose(run, round)
+    waiting = in_flight(run, round) if run.strategy.buffer_size else None
+    drawn = choose(run, round, waiting or ())
     chosen = [client for client, base in drawn.items() if round - base <= run.strategy.staleness_max]
     sizes = {client: run.population.size_of(client) for client in chosen}
     by_worker: dict[str, list[str]] = {}
     for client in chosen:
         by_worker.setdefault(run.population.worker_of(client), []).append(client)
-    count = run.job.federation.parts or parts
+    count = run.job.federation.parts or parts if waiting is None else len(chosen)  # those who arrive one by one reply one by one
     workers = {worker: split(clients, sizes, count) for worker, clients in sorted(by_worker.items())}
     unit = exact.weight_unit(max(sizes.values(), default=1), len(chosen))
     plan = {**base, "finished": False, "clients": len(chosen), "workers": workers, "weight_unit": unit}
-    return run.put(plan_key(round), {**plan, **earlier_starts(run, round, drawn)})
+    return run.put(plan_key(round), {**plan, **(earlier_starts(run, round, drawn) if waiting is None else {"in_flight": waiting})})
 
 
 def _merge_due(run: Run, round: int) -> None:
-    for measured in newly_due(run.job, round):
-        merge_metrics(run, measured)
+    arrivals_are_measured = bool(run.strategy.buffer_size)
+    for measured in newly_due(run.job, round, arrivals_are_measured):
+        if not arrivals_are_measured or run.store.exists(state_key(measured)):  # nobody waited for it, and its state may be forgotten
+            merge_metrics(run, measured)
 
 
 def earlier_starts(run: Run, round: int, drawn: Mapping[str, int]) -> Record:
@@ -79,9 +83,10 @@ def rests_on(run: Run, round: int) -> Record:
     return {"previous": run.digest(MANIFEST), "cards": {worker.name: run.digest(card_key(worker.name)) for worker in run.job.workers}}
 
 
-def choose(run: Run, round: int) -> dict[str, int]:
-    """The clients of the round, in sorted order, as the selection draws them, each with the round whose state it starts from."""
-    return draw(run, run.population, round, run.state(round).memory)
+def choose(run: Run, round: int, busy: Collection[str] = ()) -> dict[str, int]:
+    """The clients of the round, in sorted order, as the selection draws them, each with the round whose state it starts from. Nobody who is `busy`, in
+    flight since an earlier round, is drawn."""
+    return draw(run, run.population, round, run.state(round).memory, busy)
 
 
 def history(run: Run, round: int) -> dict[str, Seen]:
@@ -93,10 +98,10 @@ def history(run: Run, round: int) -> dict[str, Seen]:
     return seen
 
 
-def draw(run: Run, people: Population, round: int, memory: Weights) -> dict[str, int]:
+def draw(run: Run, people: Population, round: int, memory: Weights, busy: Collection[str] = ()) -> dict[str, int]:
     random, seed = np.random.Generator(np.random.PCG64(run.job.seed_for("select", round))), run.job.seed_for("select")
     try:
-        drawn = run.strategy.select(Draw(round, people.clients, people.sizes, random, memory, people.worker_of, lambda: history(run, round), seed))
+        drawn = run.strategy.select(Draw(round, people.clients, people.sizes, random, memory, people.worker_of, lambda: history(run, round), seed, busy))
         chosen = list(drawn)
     except FederationError:
         raise
@@ -107,6 +112,8 @@ def draw(run: Run, people: Population, round: int, memory: Weights) -> dict[str,
     for client in chosen:
         if client not in people.clients:
             raise InputError(f"The selection '{run.job.selection.name}' drew '{client}', whom the federation does not have.")
+        if client in busy:
+            raise InputError(f"The strategy '{run.job.strategy.name}' starts '{client}' in round {round}, who is in flight; a client does one thing at a time.")
     least = max(exchange.least for exchange in run.strategy.exchanges)
     if 0 < len(chosen) < least:
         raise InputError(f"Round {round} draws {len(chosen)} clients, but the strategy '{run.job.strategy.name}' needs {least} a round; draw more.")

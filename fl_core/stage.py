@@ -24,6 +24,7 @@ from fl_core.run_folder import MANIFEST, Run, plan_key
 from fl_core.runner import check_writable, open_run, private_store
 from fl_core.section import FILE_NAME, NAME_RULE
 from fl_core.store import FileStore, Store, open_private, open_store
+from fl_core.strategy import check_waits, load_strategy
 
 PRIVATE, RUNNER, FAILURE = "FL_PRIVATE", "FL_RUNNER", "FL_FAILURE"
 OCCURRENCE_NAME_MAX = 26
@@ -109,6 +110,7 @@ def generate(
     """
     job = filled_in(bundle, overrides, start_from, seed)
     check_fixed(job, fixed)
+    check_waits(load_strategy(job), job.strategy.name)
     place = place_of(store, run or f"{job.name[:OCCURRENCE_NAME_MAX]}-{occurrence}")
     if place.exists(MANIFEST):
         return _gone_on_with(open_run(place.uri), job)

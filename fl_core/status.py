@@ -3,8 +3,9 @@
 from typing import Any
 
 from fl_core.codec import decode_record
-from fl_core.live import STATUS
+from fl_core.flight import flying, tasks_in_flight
 from fl_core.run_folder import Run, card_key, close_key, evaluation_key, plan_key
+from fl_core.seat import STATUS
 from fl_core.worker import key_of, must_evaluate, tasks_of
 
 
@@ -17,6 +18,7 @@ def status_of(run: Run) -> dict[str, Any]:
     return {
         "name": run.name, "status": "finished" if finished else "starting" if not last else said["status"], "why": said["why"],
         "rounds": run.job.rounds, "rounds_closed": max(last - 1, 0), "round": last,
+        **({"in_flight": flying(plan)} if plan and "in_flight" in plan else {}),
         "workers": [{"name": section.name, "standing": _standing(run, section.name, last, plan)} for section in run.job.workers],
     }  # fmt: skip
 
@@ -29,6 +31,8 @@ def _standing(run: Run, worker: str, round: int, plan: dict[str, Any] | None) ->
         return "is waited for: evaluation" if due else "waits for the plan"
     if plan["finished"]:
         return "is done"
+    if "in_flight" in plan:
+        return _at_work(run, worker, plan)
     tasks = tasks_of(plan, run.strategy.exchanges[0].name, [worker])
     there = [task for task in tasks if run.store.exists(key_of(task))]
     if not tasks:
@@ -36,3 +40,12 @@ def _standing(run: Run, worker: str, round: int, plan: dict[str, Any] | None) ->
     if len(there) == len(tasks) or run.store.exists(close_key(round)):
         return f"has replied in round {round}"
     return f"is waited for: {len(there)} of {len(tasks)} parts of round {round} are there"
+
+
+def _at_work(run: Run, worker: str, plan: dict[str, Any]) -> str:
+    """Where arrivals are measured: for whom of the worker's clients the server waits, and since when."""
+    tasks = [task for task in tasks_in_flight(run, plan) if task.worker == worker]
+    if not tasks:
+        return f"has no clients in flight in round {plan['round']}"
+    awaited = [f"{task.clients[0]} since round {task.round}" for task in tasks if not run.store.exists(key_of(task))]
+    return f"has in flight: {', '.join(awaited)}" if awaited else f"has replied in round {plan['round']}"

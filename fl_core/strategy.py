@@ -1,6 +1,6 @@
 """FL-Strategy: how a round selects, exchanges and applies; a record of functions that a job names."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import signature
 from typing import Literal, Protocol
@@ -33,6 +33,7 @@ class Draw:
     history         what was last seen of each client, worked out of the close records when it is called; a client that took no part in the last
                     100 rounds is not in it
     seed            of what is drawn once for all rounds of the run, the same in each
+    in_flight       the clients that are at work since an earlier round, who cannot be drawn; nobody unless arrivals are measured
     """
 
     round: int
@@ -43,6 +44,7 @@ class Draw:
     worker_of: Callable[[str], str] = lambda client: ""
     history: Callable[[], Mapping[str, Seen]] = dict
     seed: int = 0
+    in_flight: Collection[str] = ()
 
 
 class Select(Protocol):
@@ -108,13 +110,16 @@ def everyone(draw: Draw) -> Sequence[str]:
 class Strategy:
     """init makes the server's first memory from the first weights, those alone that gradients move (batch statistics have no momentum);
     apply turns a round's merged update into the next state. Of an asynchronous strategy, `staleness_max` is how many rounds old a state may be from
-    which a client started; whoever is later is dropped. So many more states are kept, and its own `select` stands."""
+    which a client started; whoever is later is dropped. So many more states are kept, and its own `select` stands. `buffer_size` is how many replies
+    close a round where arrivals are measured: `select` then says who starts in a round, and each reply counts in the round that it arrives in, with its
+    staleness in the update that `apply` gets. 0: a round waits for the clients that its plan names."""
 
     exchanges: tuple[Exchange, ...]
     apply: Callable[[RoundState, ModelUpdate], RoundState]
     init: Callable[[Weights], Weights] = no_memory
     select: Select = everyone
     staleness_max: int = 0
+    buffer_size: int = 0
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type, handler: object) -> core_schema.CoreSchema:
@@ -126,6 +131,15 @@ def load_strategy(job: Job) -> Strategy:
     """The job's strategy with the job's selection; InputError where either is wrong. Imports no Paddle unless the user's file does."""
     strategy = _build(job, job.strategy)
     return with_selection(strategy, job)
+
+
+def check_waits(strategy: Strategy, name: str) -> None:
+    """InputError where the strategy's rounds close by who arrives first, which takes a server and workers that run side by side."""
+    if strategy.buffer_size:
+        raise InputError(
+            f"The strategy '{name}' measures who arrives when (arrivals: measured), which takes a server and workers side by side; run it by `fl serve` and "
+            "`fl work` or in the layout live, or simulate the arrivals."
+        )
 
 
 def _build(job: Job, named: Named) -> Strategy:
@@ -143,6 +157,8 @@ def _build(job: Job, named: Named) -> Strategy:
         raise InputError(f"The strategy '{named.name}' gives {type(strategy).__name__}; it is a function that returns an fl_core.strategy.Strategy.")
     if not strategy.exchanges:
         raise InputError(f"The strategy '{named.name}' has no exchange; it needs at least one.")
+    if strategy.buffer_size and len(strategy.exchanges) > 1:
+        raise InputError(f"The strategy '{named.name}' measures arrivals and has {len(strategy.exchanges)} exchanges; it has one.")
     return strategy
 
 

@@ -7,7 +7,6 @@ import numpy as np
 
 from fl_core.codec import Record, digest_weights, encode_record, encode_tensors
 from fl_core.errors import KeyTaken, SignatureError
-from fl_core.job import Job
 from fl_core.journal import tips
 from fl_core.run_folder import Run, close_key, evaluation_key, metrics_key, state_key
 from fl_core.worker import evaluators
@@ -88,7 +87,7 @@ def write_summary(run: Run, facts: Mapping[str, Any], publish: Callable[[Run, Re
     summary = {
         "name": run.job.name, "run": run.name, "rounds": last - 1, "digest": digest_weights(state.weights), "job_digest": run.job.digest,
         "metrics": table[-1]["metrics"], "examples": sum(row.get("examples", 0) for row in table), "failures": failures,
-        "privacy": {"protected": False}, "reproducible": why_not_reproducible(run.job) or True, "numerics": run.facts.get("numerics", {}), **facts,
+        "privacy": {"protected": False}, "reproducible": why_not_reproducible(run) or True, "numerics": run.facts.get("numerics", {}), **facts,
     }  # fmt: skip
     _put_anew(run, "model.safetensors", encode_tensors(state.weights, {"digest": summary["digest"], "name": run.job.name}))
     _put_anew(run, "metrics.jsonl", b"".join(encode_record(row) + b"\n" for row in table))
@@ -98,9 +97,11 @@ def write_summary(run: Run, facts: Mapping[str, Any], publish: Callable[[Run, Re
     return run.put("summary.json", {**summary, "files": files, "journal": tips(run)})
 
 
-def why_not_reproducible(job: Job) -> str | None:
+def why_not_reproducible(run: Run) -> str | None:
     """Why another run of the job may end in other bits; None where it may not."""
-    return "engine: batched (the bits depend on who is trained together)" if job.engine == "batched" else None
+    if run.strategy.buffer_size:
+        return "arrivals: measured (the bits depend on who arrived when, as the close records say)"
+    return "engine: batched (the bits depend on who is trained together)" if run.job.engine == "batched" else None
 
 
 def _put_anew(run: Run, key: str, data: bytes) -> None:

@@ -97,7 +97,8 @@ class ModelUpdate:
 
     Form `sum`: `total` holds exact int64 sums of move * weight and `weight` the exact sum of the weights, in the same unit, so that any order
     and grouping of clients gives the same bits. Form `list`: `moves` and `weights` keep the clients apart, in sorted order of their names.
-    `population` is how many clients the federation has, whether they took part or not.
+    `population` is how many clients the federation has, whether they took part or not; `staleness` how many rounds each client's state was old, where
+    arrivals are measured.
     """
 
     form: Form
@@ -107,6 +108,7 @@ class ModelUpdate:
     moves: Mapping[str, Weights] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
     population: int = 0
+    staleness: Mapping[str, int] = field(default_factory=dict)
 
     def mean(self) -> Weights:
         """The weighted mean of the moves, float64; of form `sum`, the one division that the exact sums ever see."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fl_core.job import Job
+from fl_core.strategy import check_waits, load_strategy
 from pipelines import live, unrolled
 from pipelines.unrolled import ROUNDS_MAX, TRAININGS_MAX
 
@@ -18,9 +19,13 @@ class Choice(NamedTuple):
 
 def choose(job: Job, wanted: str | None = None) -> Choice:
     """The layout that was asked for, or the one that suits the job's size, and why."""
-    count = len(job.workers)
+    count, strategy = len(job.workers), load_strategy(job)
+    if wanted == "unrolled":
+        check_waits(strategy, job.strategy.name)
     if wanted:
         return Choice(wanted, f"layout {wanted}: it was asked for.")
+    if strategy.buffer_size:
+        return Choice("live", "layout live: its rounds close by who arrives first, which takes roles that run side by side.")
     if unrolled.fits(job, job.rounds):
         return Choice("unrolled", f"layout unrolled: {job.rounds} rounds with {count} workers fit one task per stage and round, each seen in the UI.")
     return Choice(

@@ -4,9 +4,10 @@ Nguyen, Malik, Zhan, Yousefpour, Rabbat, Malek, Huba: Federated Learning with Bu
 """
 
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import sqrt
+from typing import Literal
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from fl_core.selections._devices import Devices
 from fl_core.strategies._checks import at_least
 from fl_core.strategies.fed_avg import fed_avg, local_work
 from fl_core.strategy import Draw, Exchange, Strategy
-from fl_core.types import Client, ClientUpdate, LocalWork, RoundState, Weights
+from fl_core.types import Client, ClientUpdate, LocalWork, ModelUpdate, RoundState, Weights
 
 
 def fed_buff(
@@ -28,15 +29,19 @@ def fed_buff(
     shuffle: bool = True,
     server_learning_rate: float = 1.0,
     devices: Devices = Devices(),  # noqa: B008 (frozen)
+    arrivals: Literal["simulated", "measured"] = "simulated",
 ) -> Strategy:
-    """FedBuff on simulated devices. `clients_in_flight` clients train at any time, each from the state that was the newest when it began; a round is
-    made of the `buffer_size` that are done next by the speeds of `devices`, and everyone who is done is followed at once by another, drawn at random.
+    """FedBuff. `clients_in_flight` clients train at any time, each from the state that was the newest when it began; a round is made of the `buffer_size`
+    that are done next, and who is done is followed by another, drawn at random. Who is done when is simulated by the speeds of `devices`, so that a run
+    can be repeated, or with `arrivals: measured` it is whose replies lie in the store first, and the devices are left alone; others start with each round.
 
     A client whose state is s rounds old by then (its staleness) counts 1 / sqrt(1 + s), divided by the number of clients as in the paper; one of more than
     `staleness_max` is dropped. Clients count equally otherwise. The other options are FedAvg's.
     """
     at_least(1, buffer_size=buffer_size, clients_in_flight=clients_in_flight, staleness_max=staleness_max)
     work = local_work(local_epochs, local_steps, batch_size, shuffle)
+    if arrivals == "measured":
+        return measured(buffer_size, clients_in_flight, staleness_max, work, server_learning_rate)
     played: list[Flights] = []
 
     def select(draw: Draw) -> Mapping[str, int]:
@@ -52,6 +57,37 @@ def fed_buff(
 
     base = fed_avg(server_learning_rate=server_learning_rate)
     return replace(base, exchanges=(Exchange("train", train, weigh="equally"),), select=select, staleness_max=staleness_max)
+
+
+def measured(buffer_size: int, clients_in_flight: int, staleness_max: int, work: LocalWork, server_learning_rate: float) -> Strategy:
+    """FedBuff whose rounds close by who arrives. How stale a reply is turns out only when it is there, so the server discounts it."""
+    if buffer_size > clients_in_flight:
+        raise ValueError(
+            f"buffer_size is {buffer_size} and clients_in_flight {clients_in_flight}; where arrivals are measured, a round is made of clients in flight"
+        )
+
+    def start(draw: Draw) -> Sequence[str]:
+        if len(draw.clients) < clients_in_flight:
+            raise InputError(f"strategy.clients_in_flight is {clients_in_flight}, but there are {len(draw.clients)} clients; ask for less.")
+        busy = set(draw.in_flight)
+        while len(busy) < clients_in_flight:
+            busy.add(draw.clients[int(draw.random.integers(len(draw.clients)))])
+        return sorted(busy.difference(draw.in_flight))
+
+    def train(client: Client, state: RoundState, memory: Weights, message: Weights) -> tuple[ClientUpdate, Weights]:
+        trained = client.fit(state.weights, work)
+        return ClientUpdate(trained.move, weight=1, metrics=trained.metrics), memory
+
+    base = fed_avg(server_learning_rate=server_learning_rate)
+
+    def apply(state: RoundState, update: ModelUpdate) -> RoundState:
+        moves = {client: discounted(update.moves[client], update.staleness.get(client, 0)) for client in update.clients}
+        return base.apply(state, replace(update, moves=moves, weights=dict.fromkeys(update.clients, 1.0)))
+
+    return replace(
+        base, exchanges=(Exchange("train", train, form="list", weigh="equally"),), apply=apply, select=start,
+        staleness_max=staleness_max, buffer_size=buffer_size,
+    )  # fmt: skip
 
 
 def discounted(move: Weights, staleness: int) -> Weights:

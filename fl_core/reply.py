@@ -1,0 +1,72 @@
+"""What a reply must be to be merged; a worker may send anything."""
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, Field, ValidationError
+
+from fl_core.codec import Record
+from fl_core.errors import InputError, SignatureError
+from fl_core.merging import apart
+from fl_core.run_folder import Run, plan_key
+from fl_core.strategy import why_not_finite, why_unexpected
+from fl_core.types import Form, Weights
+from fl_core.worker import states_of
+
+NO_REPLY = "its worker gave no reply"
+
+
+class ClientFigures(BaseModel):
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    metrics: dict[str, Annotated[float, Field(allow_inf_nan=False)]]
+
+
+class ReplyRecord(BaseModel):
+    """What a reply's record must hold; a worker may send anything."""
+
+    run: str
+    round: int
+    form: str
+    plan: str
+    clients: dict[str, ClientFigures]
+    failures: dict[str, str]
+    states: dict[str, str] = {}
+
+
+class Unacceptable(ValueError):
+    """Why a reply is not accepted as a whole."""
+
+
+def checked(
+    run: Run, plan: Record, form: Form, expected: Weights, asked: tuple[str, ...], data: bytes | memoryview, key: str
+) -> tuple[Weights, Record]:  # fmt: skip
+    """A reply's tensors and record; Unacceptable where it is not what was asked for."""
+    try:
+        tensors, reply = run.check_tensors(data, key)
+        ReplyRecord.model_validate(reply)
+    except (InputError, SignatureError) as error:
+        raise Unacceptable(f"its reply was refused: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Unacceptable(f"its reply was refused: '{'.'.join(map(str, first['loc']))}' is not what a reply holds") from error
+    if (reply["run"], reply["round"], reply["form"]) != (run.name, plan["round"], form) or reply["plan"] != run.digest(plan_key(plan["round"])):
+        raise Unacceptable("its reply is for another round")
+    if sorted([*reply["clients"], *reply["failures"]]) != sorted(asked):
+        raise Unacceptable("its reply is for other clients")
+    if reply.get("states", {}) != states_of(plan, asked):
+        raise Unacceptable("its reply starts from other states than the plan names")
+    why = _why_not_merged(form, tensors, reply, expected)
+    if why:
+        raise Unacceptable(why)
+    return tensors, reply
+
+
+def _why_not_merged(form: Form, tensors: Weights, reply: Record, expected: Weights) -> str | None:
+    """Why the tensors of a reply cannot be merged, None where they can; a worker may send anything."""
+    if form == "list":
+        reasons = ((client, why_unexpected(move, expected) or why_not_finite(move, weight)) for client, move, weight in apart(tensors, reply))
+        return next((f"{client}: {why}" for client, why in reasons if why), None)
+    if form == "sum" and reply["clients"]:
+        odd = next((f"its sum of '{name}' holds {value.dtype}, not int64" for name, value in tensors.items() if value.dtype != np.int64), None)
+        return odd or why_unexpected(tensors, expected)
+    return None
