@@ -50,7 +50,7 @@ def _mnist(count: int) -> Examples | None:
         return None
     from fl_core.datasets.mnist import mnist
 
-    return mnist(MNIST).train.take(slice(0, count))
+    return mnist(MNIST, first=count).train
 
 
 def _noise(count: int) -> Examples:

@@ -37,6 +37,15 @@ def test_pixels_labels_and_writers_are_read(folder: Path) -> None:
     assert mnist(folder, shape="image").train.x.shape == (3, 1, 2, 2)
 
 
+def test_the_first_images_alone_have_their_own_labels_and_writers(folder: Path) -> None:
+    data = mnist(folder, first=2)
+    assert (data.train.x == mnist(folder).train.x[:2]).all()
+    assert (data.train.y.tolist(), data.columns["writer"].tolist()) == ([1, 0], [7, 7])
+    assert len(mnist(folder, first=99).train) == 3
+    with pytest.raises(InputError, match=r"data\.first is 0; it is at least 1"):
+        mnist(folder, first=0)
+
+
 def test_without_extended_labels_there_is_no_writer(folder: Path) -> None:
     (folder / "qmnist-train-labels-idx2-int").unlink()
     assert list(mnist(folder).columns) == ["label"]
