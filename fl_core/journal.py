@@ -12,6 +12,7 @@ from fl_core.codec import FORMAT, sha256
 from fl_core.run_folder import Run
 
 JOURNAL = "journal.jsonl"
+HELD_SECONDS = 1.0
 
 
 def journal(run: Run, event: str, **facts: Any) -> None:
@@ -23,23 +24,29 @@ def journal(run: Run, event: str, **facts: Any) -> None:
     }  # fmt: skip
     data = json.dumps(line, ensure_ascii=False).encode()
     trail.last = sha256(data)
-    if trail.held is None:
-        run.store.append(JOURNAL, data + b"\n")
-    else:
-        trail.held.append(data + b"\n")
+    trail.held.append(data + b"\n")
+    let_out(run)
 
 
 @contextmanager
-def together(run: Run) -> Iterator[None]:
-    """Writes the lines of a block at once at its end, for a store where each line costs a request; what dies within leaves none."""
-    lines: list[bytes] = []
-    run.trail.held = lines
+def holding(run: Run) -> Iterator[None]:
+    """Holds the block's lines back for up to a second, so that a store where each write costs a request is not asked for every line; what is killed
+    loses what it held. Whoever waits in the block calls `let_out` now and then."""
+    run.trail.hold_seconds = HELD_SECONDS
     try:
         yield
     finally:
-        run.trail.held = None
-        if lines:
-            run.store.append(JOURNAL, b"".join(lines))
+        run.trail.hold_seconds = 0.0
+        let_out(run)
+
+
+def let_out(run: Run) -> None:
+    """Writes the lines that were held back for long enough."""
+    trail, now = run.trail, time.monotonic()
+    if trail.held and now - trail.written >= trail.hold_seconds:
+        run.store.append(JOURNAL, b"".join(trail.held))
+        trail.held.clear()
+        trail.written = now
 
 
 def tips(run: Run) -> dict[str, str]:

@@ -1,15 +1,16 @@
 """Leases: how several processes of one worker share its work. A lease is a write-once key with an expiry; the next one in line renews or takes over.
 
-Leases only spare work. Two processes that do the same part write the same bytes under the same write-once key.
+They lie in the worker's private place, which its processes have in common, and are nobody else's business. Leases only spare work: two processes that do
+the same part write the same bytes under the same write-once key.
 """
 
 import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from fl_core.codec import decode_record, encode_record
+from fl_core.codec import decode_record, encode_record, sha256
 from fl_core.errors import KeyMissing, KeyTaken, StoreError
 from fl_core.store import Store
 
@@ -20,9 +21,12 @@ LEASES_MAX = 100_000
 class Leases:
     """The leases that one process holds; it has state because it renews them while it works."""
 
-    def __init__(self, store: Store, seconds: float = LEASE_SECONDS) -> None:
-        self._store, self._seconds, self._holder = store, seconds, uuid.uuid4().hex
+    def __init__(self, private: Store, run_uri: str, seconds: float = LEASE_SECONDS) -> None:
+        """In the private place, for the run at this address: a place may serve several."""
+        self._store, self._seconds, self._holder = private.at(f"leases/{sha256(run_uri.encode())[:16]}"), seconds, uuid.uuid4().hex
         self._held: dict[str, int] = {}
+        self._taken: list[str] = []
+        self._older: list[str] = []
         self._lock = threading.Lock()
 
     def take(self, key: str) -> int:
@@ -31,6 +35,7 @@ class Leases:
             if self._write(key, number):
                 with self._lock:
                     self._held[key] = number
+                self._taken.append(lease_key(key, number))
                 return number
             if self._expires(key, number) > time.time():
                 return 0
@@ -40,6 +45,12 @@ class Leases:
         """The work under the key is done; its lease needs no renewal."""
         with self._lock:
             self._held.pop(key, None)
+
+    def forget(self) -> None:
+        """Removes the leases that this process took before it last called this, for nobody asks for their work any more; one that stays has an end anyway."""
+        with suppress(StoreError):
+            self._store.delete(*self._older)
+        self._older, self._taken = self._taken, []
 
     @contextmanager
     def renewing(self) -> Iterator[None]:
@@ -61,6 +72,7 @@ class Leases:
                 try:
                     if self._write(key, number + 1):
                         self._held[key] = number + 1
+                        self._taken.append(lease_key(key, number + 1))
                     else:
                         self.done(key)
                 except StoreError:
@@ -83,7 +95,3 @@ class Leases:
 
 def lease_key(key: str, number: int) -> str:
     return f"{key}.lease-{number:06d}"
-
-
-def is_lease(key: str) -> bool:
-    return ".lease-" in key.rpartition("/")[2]

@@ -5,19 +5,21 @@ Either may die at any moment and be started again: what is done is found done. E
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fl_core import generator, report, scheduler, server, worker
 from fl_core.codec import Record, decode_record, encode_record, encode_state
 from fl_core.errors import InputError, KeyMissing, PolicyError, QuorumError, SignatureError, StoreError
 from fl_core.federation import worker_section
 from fl_core.job import Job
-from fl_core.journal import elapsed_seconds, journal, staged, together
+from fl_core.journal import elapsed_seconds, holding, journal, let_out, staged
 from fl_core.lease import Leases
 from fl_core.pool import Pool
 from fl_core.publication import registry_of
-from fl_core.run_folder import MANIFEST, Run, card_key, close_key, evaluation_key, message_key, plan_key, read_job, state_key
+from fl_core.run_folder import MANIFEST, Run, card_key, close_key, evaluation_key, message_key, plan_key, read_job, signer_of, state_key
 from fl_core.runner import OnRound, Result, finish, progress_of
+from fl_core.signing import SERVER
+from fl_core.sole_writer import SoleWriter
 from fl_core.store import Store
 from fl_core.types import Task
 from fl_core.waiting import Rhythm, wait_until
@@ -55,22 +57,27 @@ def serve(run: Run, *, start_seconds: float = START_SECONDS, on_round: OnRound |
 
 def _lead(run: Run, start_seconds: float, on_round: OnRound | None) -> Record:
     _barrier(run, start_seconds)
+    whole, run = run, replace(run, store=SoleWriter(run.store, "rounds/", _is_servers))
     before = run.last_round()
     server.forget_failed_replies(run, before)
     round, measuring, replies = max(before - 1, 1), worker.evaluators(run), Rhythm()
-    while True:
-        begun = time.perf_counter()
-        due = worker.newly_due(run.job, round)
-        _await_evaluations(run, round, due, measuring)
-        with together(run):
-            finished = _lead_round(run, round, replies)
-        if finished:
-            break
-        if on_round:
-            on_round(progress_of(run, round, max(due, default=round), time.perf_counter() - begun))
-        round += 1
+    with holding(run):
+        while True:
+            begun = time.perf_counter()
+            due = worker.newly_due(run.job, round)
+            _await_evaluations(run, round, due, measuring)
+            if _lead_round(run, round, replies):
+                break
+            if on_round:
+                on_round(progress_of(run, round, max(due, default=round), time.perf_counter() - begun))
+            round += 1
     seconds = elapsed_seconds(run)
-    return finish(run, {"runner": "live", "seconds": seconds, "rounds_per_second": (round - 1) / seconds, "resumed_from": before - 1 if before > 1 else None})
+    return finish(whole, {"runner": "live", "seconds": seconds, "rounds_per_second": (round - 1) / seconds, "resumed_from": before - 1 if before > 1 else None})
+
+
+def _is_servers(key: str) -> bool:
+    """Whether none but the server ever writes this key of a round; the first state is a worker's."""
+    return key.startswith("rounds/") and signer_of(key) == SERVER and key != state_key(1)
 
 
 def _lead_round(run: Run, round: int, replies: Rhythm) -> bool:
@@ -114,7 +121,12 @@ def _await_replies(run: Run, plan: Record, exchange: int, replies: Rhythm) -> No
     """Waits for the round's replies. What is late is left out where the job sets a deadline; without one, QuorumError after a day."""
     name = run.strategy.exchanges[exchange].name
     expected = {worker.key_of(task) for task in tasks_of(plan, name, list(plan["workers"]))}
-    if replies.wait_until(lambda: expected <= set(run.store.list(f"rounds/{plan['round']:04d}/{name}/")), round_seconds_max(run.job)):
+
+    def all_there() -> bool:
+        let_out(run)
+        return expected <= set(run.store.list(f"rounds/{plan['round']:04d}/{name}/"))
+
+    if replies.wait_until(all_there, round_seconds_max(run.job)):
         return
     if run.job.deadline_seconds is None:
         raise QuorumError(f"Round {plan['round']} had no reply for {IDLE_SECONDS:g} s from {', '.join(sorted(missing_workers(run, plan)))}.")
@@ -131,6 +143,7 @@ def _await_evaluations(run: Run, round: int, due: Sequence[int], measuring: Sequ
     missing = [(measured, name) for measured in due for name in measuring]
 
     def all_there() -> bool:
+        let_out(run)
         missing[:] = [(measured, name) for measured, name in missing if run.find(evaluation_key(measured, name)) is None]
         return not missing
 
@@ -184,13 +197,14 @@ def work(
     if not wait_until(lambda: _status(run)["status"] != "stopped", start_seconds):  # it is yet to be led again
         _check_status(run)
     _join(run, worker_name, pool, tell)
-    leases = Leases(store)
+    leases = Leases(private, store.uri)
     seat = Seat(run, worker_name, pool, leases, worker.measures(run, worker_name), idle_seconds, Rhythm())
     round = run.last_plan()
-    with leases.renewing():
+    with leases.renewing(), holding(run):
         while not (plan := _await_plan(seat, round))["finished"]:
             begun = time.perf_counter()
             _take_part(seat, plan)
+            leases.forget()
             on_round(round, time.perf_counter() - begun)
             round += 1
     return round - 1
@@ -235,16 +249,21 @@ def _await_plan(seat: Seat, round: int) -> Record:
     run, asked = seat.run, [time.monotonic()]
     to_measure = worker.newly_due(run.job, round) if seat.measures else []
 
+    def measure_what_is_there() -> None:
+        while to_measure and run.has(state_key(to_measure[0])) and _evaluate(seat, to_measure[0]):
+            to_measure.pop(0)
+
     def there() -> bool:
+        let_out(run)
         if run.find(plan_key(round)) is not None:
             return True
-        if to_measure and run.store.exists(state_key(to_measure[0])) and _evaluate(seat, to_measure[0]):
-            to_measure.pop(0)
+        measure_what_is_there()
         if time.monotonic() - asked[0] > STATUS_SECONDS:
             asked[0] = time.monotonic()
             _check_status(run)
         return False
 
+    measure_what_is_there()  # at once, because the server waits for it
     if not seat.plans.wait_until(there, seat.idle_seconds):
         raise StoreError(f"There was no plan of round {round} in {run.store.uri} for {seat.idle_seconds:g} s; is the server running?")
     return run.record(plan_key(round))
@@ -263,10 +282,12 @@ def _check_status(run: Run) -> None:
 def _evaluate(seat: Seat, round: int) -> bool:
     """Measures the state that the round starts from; False while another process of the worker does."""
     key = evaluation_key(round, seat.worker)
-    if not seat.leases.take(key):
+    number = seat.leases.take(key)
+    if not number:
         return seat.run.store.exists(key)
-    with staged(seat.run, "evaluate", round, worker=seat.worker):
-        worker.evaluate(seat.run, round, [seat.worker], seat.pool)
+    if number == 1 or not seat.run.store.exists(key):
+        with staged(seat.run, "evaluate", round, worker=seat.worker):
+            worker.measure(seat.run, round, seat.worker, seat.pool)
     seat.leases.done(key)
     return True
 

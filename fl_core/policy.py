@@ -53,9 +53,8 @@ def _check_names(prefix: str, run: str, names: Iterable[str]) -> None:
 
 
 def _own(worker: str, exchanges: Sequence[str]) -> list[str]:
-    """What a worker writes in a run: its data card, its replies and evaluations, and the leases by which its processes share these."""
-    evaluation = f"rounds/*/evaluate/{worker}.json"
-    return [f"job/cards/{worker}.json", evaluation, f"{evaluation}.lease-*", *(f"rounds/*/{exchange}/{worker}/*" for exchange in exchanges)]
+    """What a worker writes in a run: its data card, its replies and evaluations."""
+    return [f"job/cards/{worker}.json", f"rounds/*/evaluate/{worker}.json", *(f"rounds/*/{exchange}/{worker}/*" for exchange in exchanges)]
 
 
 def _policy(bucket: str, reads: Iterable[str], writes: Iterable[str] = (), deletes: Iterable[str] = (), lists: Iterable[str] | None = None) -> Policy:

@@ -84,6 +84,14 @@ class Run:
             kept.is_checked = True
         return record
 
+    def has(self, key: str) -> bool:
+        """Whether something lies under a write-once key that will be read; it is asked of the store until it is there, and read at once."""
+        try:
+            self._kept(key)
+        except KeyMissing:
+            return False
+        return True
+
     def read(self, key: str) -> bytes | memoryview:
         """The bytes under a write-once key, asked of the store once."""
         return self._kept(key).data
@@ -212,11 +220,14 @@ def signer_of(key: str) -> str:
 
 @dataclass
 class Trail:
-    """A writer's name in the journal, the sha256 of its last line, and lines that are held back to be written together; it moves with every line."""
+    """A writer's name in the journal, the sha256 of its last line, and the lines that are held back to be written together, for how long, and when it last
+    wrote; it moves with every line."""
 
     writer: str
     last: str = ""
-    held: list[bytes] | None = None
+    held: list[bytes] = field(default_factory=list)
+    hold_seconds: float = 0.0
+    written: float = 0.0
 
 
 class _Cards(dict[str, Record]):

@@ -14,9 +14,11 @@ USUAL_SHARE = 0.75
 def wait_until(ready: Callable[[], bool], seconds: float, usual_seconds: float = 0.0) -> bool:
     """Asks again and again, less and less often, so that what is late is noticed within a sixth of the time it took; False once the seconds are over.
 
-    Where it usually takes some time, there is one look at once and the next when three quarters of it are over, a quarter of a second later at most.
+    Where it usually takes some time, the first look is when three quarters of it are over, a quarter of a second later at most.
     """
     begun = time.monotonic()
+    if usual_seconds > POLL_SECONDS_MIN:
+        time.sleep(min(usual_seconds * USUAL_SHARE, POLL_SECONDS_MAX, seconds))
     while not ready():
         waited = time.monotonic() - begun
         if waited >= seconds:

@@ -228,16 +228,9 @@ def read_memory(run: Run, client: str, round: int) -> Weights:
     versions = run.private.list(f"clients/{quote(client, safe='')}/")
     for key in reversed(versions):
         written = int(key.rpartition("/")[2].split(".")[0])
-        if written < round and _counts(run, client, written, round):
+        if written < round and client in (run.find(close_key(written)) or {"clients": ()})["clients"]:
             return decode_tensors(run.private.get(key), key)[0]
     return {}
-
-
-def _counts(run: Run, client: str, written: int, before: int) -> bool:
-    """Whether what a client wrote in a round was accepted: in that round, or where arrivals are measured in the one in which it arrived."""
-    last = written + (run.strategy.staleness_max if run.strategy.buffer_size else 0)
-    closes = ((round, run.find(close_key(round))) for round in range(written, min(last + 1, before)))
-    return any(closed and client in closed["clients"] and closed.get("bases", {}).get(client, round) == written for round, closed in closes)
 
 
 def _write_memory(run: Run, client: str, round: int, memory: Weights) -> None:
@@ -247,13 +240,18 @@ def _write_memory(run: Run, client: str, round: int, memory: Weights) -> None:
 
 def evaluate(run: Run, round: int, workers: Sequence[str], pool: Pool) -> None:
     """Measures the state that `round` starts from: on the test set by the first worker of the roster, on each client's held-out part by its own."""
-    if not must_evaluate(run, round):
-        return
-    for worker in workers:
-        calls = _evaluation_calls(run, round, worker)
-        if calls and not run.store.exists(evaluation_key(round, worker)):
-            parts = call_until_done(run, pool, calls)
-            run.put(evaluation_key(round, worker), {**merge_evaluations(round, worker, parts), "state": run.digest(state_key(round))})
+    if is_measured(run.job, round) and run.has(state_key(round)):
+        for worker in workers:
+            if not run.store.exists(evaluation_key(round, worker)):
+                measure(run, round, worker, pool)
+
+
+def measure(run: Run, round: int, worker: str, pool: Pool) -> None:
+    """As `evaluate`, for one worker, whether that was done before or not."""
+    calls = _evaluation_calls(run, round, worker)
+    if calls:
+        parts = call_until_done(run, pool, calls)
+        run.put(evaluation_key(round, worker), {**merge_evaluations(round, worker, parts), "state": run.digest(state_key(round))})
 
 
 def must_evaluate(run: Run, round: int) -> bool:
@@ -267,20 +265,16 @@ def is_measured(job: Job, round: int) -> bool:
     return done % job.evaluate.every_rounds == 0 or done >= job.rounds
 
 
-def newly_due(job: Job, round: int, arrivals_are_measured: bool = False) -> list[int]:
+def newly_due(job: Job, round: int) -> list[int]:
     """The rounds whose first states must have been measured before this round is planned, and need not before the round before it.
 
-    Only `stop_when` makes a plan rest on the newest metrics; otherwise a state is measured while the next is made, so that nobody waits for it. Where
-    arrivals are measured nobody waits for the slowest, who may be the one that evaluates; what is not measured by then is waited for at the end.
+    Only `stop_when` makes a plan rest on the newest metrics; otherwise a state is measured while the next is made, so that nobody waits for it.
     """
-    last, before = (_last_due(job, one, arrivals_are_measured) for one in (round, round - 1))
-    return [one for one in range(before + 1, last + 1) if is_measured(job, one)]
+    return [one for one in range(_last_due(job, round - 1) + 1, _last_due(job, round) + 1) if is_measured(job, one)]
 
 
-def _last_due(job: Job, round: int, arrivals_are_measured: bool) -> int:
-    if job.stop_when or round <= 1 or round > job.rounds:
-        return round
-    return 1 if arrivals_are_measured else round - 1
+def _last_due(job: Job, round: int) -> int:
+    return round if job.stop_when or round <= 1 or round > job.rounds else round - 1
 
 
 def evaluators(run: Run) -> list[str]:

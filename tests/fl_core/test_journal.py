@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from fl_core.journal import JOURNAL, find_break, journal, read_journal, staged, tips
+from fl_core.errors import StoreError
+from fl_core.journal import JOURNAL, find_break, holding, journal, let_out, read_journal, staged, tips
 from fl_core.run_folder import Run
 from fl_core.store import DictStore, FileStore
 from tests.jobs import tiny_job
@@ -74,3 +75,39 @@ def test_a_line_that_was_edited_dropped_or_moved_breaks_the_chain(run: Run, chan
     found = find_break(b"\n".join(whole), tips(run))
     assert found is not None
     assert found.startswith(place)
+
+
+def test_lines_that_are_held_are_written_together_and_lose_nothing(run: Run) -> None:
+    written: list[bytes] = []
+    run.store.append = lambda key, data: written.append(data)  # type: ignore[method-assign]
+    with holding(run):
+        for round in range(5):
+            journal(run, "done", round=round)
+    assert [len(data.splitlines()) for data in written] == [1, 4]
+
+
+def test_what_was_held_for_long_enough_is_let_out(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with holding(run):
+        journal(run, "done", round=1)
+        journal(run, "done", round=2)
+        let_out(run)
+        assert len(read_journal(run)) == 1
+        monkeypatch.setattr("fl_core.journal.time.monotonic", lambda: 1e12)
+        let_out(run)
+        assert len(read_journal(run)) == 2
+
+
+def test_lines_that_could_not_be_written_are_written_with_the_next(run: Run) -> None:
+    append, broken = run.store.append, [True]
+
+    def append_or_fail(key: str, data: bytes) -> None:
+        if broken.pop() if broken else False:
+            raise StoreError("full")
+        append(key, data)
+
+    run.store.append = append_or_fail  # type: ignore[method-assign]
+    with pytest.raises(StoreError):
+        journal(run, "done", round=1)
+    journal(run, "done", round=2)
+    assert find_break(lines(run), tips(run)) is None
+    assert [event["round"] for event in read_journal(run)] == [1, 2]

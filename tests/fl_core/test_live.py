@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,12 @@ import pytest
 from fl_core import generator, run
 from fl_core.errors import InputError, PolicyError, QuorumError, SignatureError, StoreError
 from fl_core.job import Job, parse_job
-from fl_core.lease import Leases, is_lease, lease_key
+from fl_core.lease import Leases
 from fl_core.leaving import what_leaves
 from fl_core.live import TRUSTED, serve, work
 from fl_core.pool import Pool
-from fl_core.run_folder import Run, card_key, plan_key
-from fl_core.runner import Result
+from fl_core.run_folder import Run, card_key, close_key, plan_key
+from fl_core.runner import Progress, Result
 from fl_core.signing import make_key, new_key, public_key
 from fl_core.status import status_of
 from fl_core.store import PRIVATE, DictStore, FileStore
@@ -172,14 +173,28 @@ def test_a_worker_gives_up_where_no_run_appears(tmp_path: Path, start: Start) ->
 
 
 def test_a_lease_is_held_by_one_until_it_expires() -> None:
-    store = DictStore({})
-    first, second = Leases(store, seconds=1000), Leases(store)
-    assert first.take("rounds/0001/train/a/000")
-    assert not second.take("rounds/0001/train/a/000")
-    store.delete(lease_key("rounds/0001/train/a/000", 1))
-    Leases(store, seconds=-1).take("rounds/0001/train/a/000")
-    assert second.take("rounds/0001/train/a/000")
-    assert [key for key in store.list("") if not is_lease(key)] == []
+    private = DictStore({})
+    first, second = Leases(private, "s3://b/runs/r", seconds=1000), Leases(private, "s3://b/runs/r")
+    assert first.take("rounds/0001/train/a/000") == 1
+    assert second.take("rounds/0001/train/a/000") == 0
+    Leases(private, "s3://b/runs/r", seconds=-1).take("rounds/0001/train/a/001")
+    assert second.take("rounds/0001/train/a/001") == 2
+
+
+def test_a_lease_holds_in_its_own_run_alone() -> None:
+    private = DictStore({})
+    assert Leases(private, "s3://b/runs/r").take("rounds/0001/train/a/000") == 1
+    assert Leases(private, "s3://b/runs/s").take("rounds/0001/train/a/000") == 1
+
+
+def test_leases_are_removed_a_round_later_and_leave_nothing_behind() -> None:
+    private = DictStore({})
+    leases = Leases(private, "s3://b/runs/r")
+    leases.take("rounds/0001/train/a/000")
+    leases.forget()
+    assert len(private.list("")) == 1, "another process of the worker may still ask for it"
+    leases.forget()
+    assert private.list("") == []
 
 
 def test_what_would_leave_the_house_is_listed_and_nothing_is_sent(pool: Pool) -> None:
@@ -187,3 +202,67 @@ def test_what_would_leave_the_house_is_listed_and_nothing_is_sent(pool: Pool) ->
     assert [entry["key"] for entry in found["leaves"]] == ["job/cards/worker-1.json", "rounds/<round>/train/worker-1/<part>.safetensors"]
     assert found["leaves"][1]["bytes"] == 8 * 650
     assert "examples" in found["stays"]
+
+
+# The clients that start in round 1 at the first worker, which evaluates, too, are as slow as four rounds of the others.
+SLOW = """
+import time
+from dataclasses import replace
+from pathlib import Path
+from fl_core.strategies.fed_buff import fed_buff
+
+def patient(folder: str, slow: list[str]):
+    base = fed_buff(buffer_size=2, clients_in_flight=6, batch_size=32, arrivals="measured")
+    trip = base.exchanges[0]
+    def at_worker(client, state, memory, message):
+        for _ in range(6000):
+            if client.name not in slow or state.round > 1 or Path(folder, "rounds/0004/close.json").exists():
+                return trip.at_worker(client, state, memory, message)
+            time.sleep(0.01)
+        raise RuntimeError("the others waited")
+    return replace(base, exchanges=(replace(trip, at_worker=at_worker),))
+"""
+
+
+def measured_job(tmp_path: Path, *overrides: str) -> Job:
+    slow = "[client-0, client-1, client-2]"
+    strategy = f"strategy={{name: 'slow.py:patient', folder: '{tmp_path / 'run'}', slow: {slow}}}"
+    return parse_job(DIGITS, [strategy, "rounds=8", "optimizer.learning_rate=0.1", "keep_updates=all", *overrides], code={"slow.py": SLOW})
+
+
+def bases_of(result: Result) -> list[dict[str, int]]:
+    return [result.run.record(close_key(round))["bases"] for round in range(1, result.summary["rounds"] + 1)]
+
+
+def test_a_slow_worker_holds_up_no_other_where_arrivals_are_measured(tmp_path: Path, start: Start) -> None:
+    job = measured_job(tmp_path)
+    workers = [start(job, f"worker-{i}") for i in (0, 1, 1)]
+    result = lead(job, tmp_path)
+    assert [worker.result(120) for worker in workers] == [8, 8, 8]
+    bases = bases_of(result)
+    assert all(set(round) <= {"client-3", "client-4", "client-5"} for round in bases[:4])
+    assert {base for round in bases[4:] for client, base in round.items() if client in ("client-0", "client-1", "client-2")} >= {1}
+    assert [len(round) for round in bases] == [2] * 8
+    assert "accuracy" in result.metrics
+    assert result.summary["reproducible"].startswith("arrivals: measured")
+    found = verify(FileStore(tmp_path / "run"))
+    assert (found.found, found.replayed) == ([], [1, 2, 3, 4, 5, 6, 7, 8])
+
+
+def test_a_server_that_dies_and_comes_back_loses_no_reply_and_counts_none_twice(tmp_path: Path, start: Start) -> None:
+    job = measured_job(tmp_path)
+    run_of = Run("r", job, FileStore(tmp_path / "run"), FileStore(tmp_path / "server", PRIVATE))
+
+    def die(progress: Progress) -> None:
+        if progress.round in (2, 5):
+            raise ConnectionError("it died")
+
+    workers = [start(job, f"worker-{i}") for i in range(2)]
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            serve(replace(run_of), start_seconds=60, on_round=die)
+    result = lead(job, tmp_path)
+    assert [worker.result(120) for worker in workers] == [8, 8]
+    counted = [(client, base) for round in bases_of(result) for client, base in round.items()]
+    assert len(set(counted)) == len(counted) == 16
+    assert verify(FileStore(tmp_path / "run")).found == []

@@ -55,7 +55,6 @@ def test_a_worker_reads_the_job_and_its_own_replies(roles: dict[str, Store]) -> 
         assert len(worker.get(key))
     assert worker.list("rounds/0001/train/worker-0/") == [A_REPLY]
     worker.append("journal.jsonl", b"line\n")
-    assert worker.put(f"{A_REPLY}.lease-000001", b"{}")
 
 
 def test_a_worker_is_told_what_is_absent(roles: dict[str, Store]) -> None:
