@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fl_core.codec import Record, digest_weights, encode_record, encode_state, sha256
+from fl_core.codec import Record, decode_tensors, digest_weights, encode_record, encode_state, sha256
 from fl_core.errors import FederationError, KeyMissing
+from fl_core.flight import flying, in_flight, tasks_in_flight
 from fl_core.journal import JOURNAL, find_break
 from fl_core.merging import merge
 from fl_core.run_folder import (
@@ -30,6 +31,7 @@ from fl_core.run_folder import (
 from fl_core.server import next_state
 from fl_core.store import DictStore, Store
 from fl_core.summary import rows
+from fl_core.worker import key_of
 
 UNSIGNED = {"status.json", "report.html", JOURNAL}
 
@@ -125,6 +127,8 @@ def _round(run: Run, round: int, before: str, result: Verification) -> Record | 
             run.store.exists(plan_key(int(base))) and run.record(plan_key(int(base)))["state"] == digest,
             f"'{plan_key(round)}' starts clients from another state of round {base} than '{plan_key(int(base))}' names.",
         )
+    if "in_flight" in plan:
+        _try(result, plan_key(round), lambda: _departures(run, plan, result))
     state_kept = run.store.exists(state_key(round))
     if state_kept:
         result.known.add(state_key(round))
@@ -136,8 +140,34 @@ def _round(run: Run, round: int, before: str, result: Verification) -> Record | 
     closed = _record(run, close_key(round), result)
     if closed is not None:
         result.check(closed.get("plan") == run.digest(plan_key(round)), f"'{close_key(round)}' does not close the plan of round {round}.")
+        if "in_flight" in plan:
+            _try(result, close_key(round), lambda: _arrivals(run, plan, closed, result))
         _replies(run, plan, closed, state_kept, result)
     return closed
+
+
+def _departures(run: Run, plan: Record, result: Verification) -> None:
+    """Where arrivals are measured: who was in flight when the round was planned, as the round before left them."""
+    round, before = plan["round"], in_flight(run, plan["round"])
+    result.check(plan["in_flight"] == before, f"'{plan_key(round)}' does not say who was in flight after round {round - 1}.")
+    twice = [client for client, base in flying(plan).items() if base == round and client in before]
+    result.check(not twice, f"'{plan_key(round)}' starts {', '.join(twice)} anew, in flight since an earlier round.")
+
+
+def _arrivals(run: Run, plan: Record, closed: Record, result: Verification) -> None:
+    """Where arrivals are measured: each accepted reply is that of a client in flight, to the plan in which it started, and is counted once."""
+    awaited, accepted = {key_of(task): task for task in tasks_in_flight(run, plan)}, {}
+    for key in closed["replies"]:
+        if key not in awaited:
+            result.found.append(f"'{close_key(plan['round'])}' accepts '{key}', which nobody in flight was to send.")
+            continue
+        (client,), base = awaited[key].clients, awaited[key].round
+        accepted[client] = base
+        reply = decode_tensors(run.store.get(key), key)[1] if run.store.exists(key) else None
+        right = reply is None or (reply["plan"] == run.digest(plan_key(base)) and list(reply["clients"]) == [client])
+        result.check(right, f"'{key}' is not the reply of {client} to the plan of round {base}.")
+    said = {client: closed["bases"].get(client) for client in closed["clients"]}
+    result.check(said == accepted, f"'{close_key(plan['round'])}' lists other clients than its replies are of.")
 
 
 def _evaluation(run: Run, round: int, result: Verification) -> None:

@@ -228,9 +228,16 @@ def read_memory(run: Run, client: str, round: int) -> Weights:
     versions = run.private.list(f"clients/{quote(client, safe='')}/")
     for key in reversed(versions):
         written = int(key.rpartition("/")[2].split(".")[0])
-        if written < round and client in (run.find(close_key(written)) or {"clients": ()})["clients"]:
+        if written < round and _counts(run, client, written, round):
             return decode_tensors(run.private.get(key), key)[0]
     return {}
+
+
+def _counts(run: Run, client: str, written: int, before: int) -> bool:
+    """Whether what a client wrote in a round was accepted: in that round, or where arrivals are measured in the one in which it arrived."""
+    last = written + (run.strategy.staleness_max if run.strategy.buffer_size else 0)
+    closes = ((round, run.find(close_key(round))) for round in range(written, min(last + 1, before)))
+    return any(closed and client in closed["clients"] and closed.get("bases", {}).get(client, round) == written for round, closed in closes)
 
 
 def _write_memory(run: Run, client: str, round: int, memory: Weights) -> None:
@@ -265,16 +272,20 @@ def is_measured(job: Job, round: int) -> bool:
     return done % job.evaluate.every_rounds == 0 or done >= job.rounds
 
 
-def newly_due(job: Job, round: int) -> list[int]:
+def newly_due(job: Job, round: int, arrivals_are_measured: bool = False) -> list[int]:
     """The rounds whose first states must have been measured before this round is planned, and need not before the round before it.
 
-    Only `stop_when` makes a plan rest on the newest metrics; otherwise a state is measured while the next is made, so that nobody waits for it.
+    Only `stop_when` makes a plan rest on the newest metrics; otherwise a state is measured while the next is made, so that nobody waits for it. Where
+    arrivals are measured nobody waits for the slowest, who may be the one that evaluates; what is not measured by then is waited for at the end.
     """
-    return [one for one in range(_last_due(job, round - 1) + 1, _last_due(job, round) + 1) if is_measured(job, one)]
+    last, before = (_last_due(job, one, arrivals_are_measured) for one in (round, round - 1))
+    return [one for one in range(before + 1, last + 1) if is_measured(job, one)]
 
 
-def _last_due(job: Job, round: int) -> int:
-    return round if job.stop_when or round <= 1 or round > job.rounds else round - 1
+def _last_due(job: Job, round: int, arrivals_are_measured: bool) -> int:
+    if job.stop_when or round <= 1 or round > job.rounds:
+        return round
+    return 1 if arrivals_are_measured else round - 1
 
 
 def evaluators(run: Run) -> list[str]:
