@@ -6,29 +6,42 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
 from fl_core.datasets._session_times import seconds_of
 from fl_core.errors import InputError, did_you_mean
 
 # In the order of preference; names are compared in lower case without anything but letters and digits.
+PEOPLE = ("visitorid", "visitor", "userid", "user", "uid", "username", "customerid", "customer")
 KNOWN = {
-    "session": ("sessionid", "session", "usersession", "sessid", "sid", "visitid", "visitorid", "visitor", "userid", "user", "uid", "customerid"),
+    "session": ("sessionid", "session", "usersession", "sessid", "sid", "visitid", *PEOPLE),
     "item": (
-        "itemid", "item", "productid", "product", "articleid", "clickarticleid", "article", "skuid", "sku", "trackid", "songid", "movieid", "pageid", "page",
+        "itemid", "item", "productid", "product", "articleid", "clickarticleid", "article", "skuid", "sku", "aid", "trackid", "track", "songid", "song",
+        "trackname", "videoid", "movieid", "newsid", "pageid", "page", "reference", "url", "artistid", "artist", "artistname",
     ),
     "time": ("timestamp", "time", "ts", "eventtime", "datetime", "eventtimestamp", "clicktimestamp", "unixtime", "eventdate", "date", "createdat"),
     "within": ("timeframe",),
 }  # fmt: skip
-EPOCH_SECONDS = ((3e8, 5e9), (3e11, 5e12), (3e14, 5e15))
+# Parts of names by which a column is known where none has a name of those above, and words beside them that tell of something else.
+PARTS = {"session": ("session", "visitor", "user"), "item": ("item", "product", "article", "track", "song"), "time": ("timestamp", "time", "date")}
+OTHERS = ("type", "name", "category", "price", "count", "number", "length", "duration", "start", "end", "action", "event")
+# A log has so many whole lines; in a file of one session a line these are of many lengths.
+WHOLE_MIN = 0.9
+EPOCH_SECONDS = ((3e8, 5e9), (3e11, 5e12), (3e14, 5e15), (3e17, 5e18))
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Places of the columns, counted from 0: the times by which events are ordered, coarse before fine, and whether the first row is a header."""
+    """Places of the columns, counted from 0: the times by which events are ordered, coarse before fine, and whether the first row is a header.
+
+    `people`: the header says that the sessions' ids are those of people, whose events go on for months.
+    """
 
     session: int
     item: int
     times: tuple[int, ...]
     header: bool
+    people: bool = False
 
 
 def find_columns(rows: Sequence[Sequence[str]], wanted: dict[str, str | None], path: Path) -> Columns | None:
@@ -37,7 +50,7 @@ def find_columns(rows: Sequence[Sequence[str]], wanted: dict[str, str | None], p
     named = {kind: _named(kind, wanted.get(kind), header) for kind in KNOWN}
     if named["session"] is not None and named["item"] is not None:
         times = tuple(place for kind in ("time", "within") if (place := named[kind]) is not None)
-        return Columns(named["session"], named["item"], times, True)
+        return Columns(named["session"], named["item"], times, True, _plain(header[named["session"]]).startswith(("visitor", "user", "uid", "customer")))
     if any(wanted.values()):
         return _placed(header, wanted, path)
     if _is_header(rows):
@@ -54,7 +67,9 @@ def _named(kind: str, wanted: str | None, header: Sequence[str]) -> int | None:
     if wanted is not None:
         return list(header).index(wanted) if wanted in header else None
     plain = [_plain(name) for name in header]
-    return next((plain.index(name) for name in KNOWN[kind] if name in plain), None)
+    exact = (plain.index(name) for name in KNOWN[kind] if name in plain)
+    akin = (place for part in PARTS.get(kind, ()) for place, name in enumerate(plain) if part in name and not any(other in name for other in OTHERS))
+    return next(exact, next(akin, None))
 
 
 def _placed(header: Sequence[str], wanted: dict[str, str | None], path: Path) -> Columns:
@@ -80,10 +95,14 @@ def _is_header(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _guessed(rows: Sequence[Sequence[str]]) -> Columns | None:
-    """Session first, then time and item in either order: events only where every row is as long, and a time or repeating sessions show."""
-    width = len(rows[0])
-    if width < 2 or any(len(row) != width for row in rows):
+    """Session first, then time and item in either order, or time first: events only where rows are as long, and a time or repeating sessions show."""
+    width = int(np.bincount([len(row) for row in rows]).argmax())
+    whole = [row for row in rows if len(row) == width]
+    if width < 2 or len(whole) < WHOLE_MIN * len(rows):
         return None
+    rows = whole
+    if width > 2 and all(_is_time(row[0]) for row in rows):
+        return Columns(1, max(range(2, width), key=lambda place: _variety([row[place] for row in rows])), (0,), False)
     time = next((place for place in range(1, width) if all(_is_time(row[place]) for row in rows)), None)
     if time is not None and width > 2:
         return Columns(0, 2 if time == 1 else 1, (time,), False)
@@ -93,6 +112,11 @@ def _guessed(rows: Sequence[Sequence[str]]) -> Columns | None:
     if width == 2:
         return Columns(0, 1, (), False)
     return Columns(0, 2, (1,), False) if _grows(rows) else None
+
+
+def _variety(cells: Sequence[str]) -> tuple[int, bool]:
+    """How many different values a column has, and whether they are numbers: items have more than kinds of events."""
+    return len(set(cells)), all(map(_number, cells))
 
 
 def _grows(rows: Sequence[Sequence[str]]) -> bool:

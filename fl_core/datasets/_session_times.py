@@ -2,16 +2,18 @@
 
 from datetime import UTC, datetime
 
+UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+
 
 def seconds_of(cell: str) -> float | None:
-    """Seconds since 1970, None where the cell is no time: a number (milli- and microseconds are told by their size) or an ISO date; UTC unless it says."""
+    """Seconds since 1970, None where the cell is no time: a number (smaller units are told by their size) or an ISO date; UTC unless it says."""
     try:
         number = float(cell)
     except ValueError:
         return _seconds_of_date(cell)
     if number != number or abs(number) == float("inf"):
         return None
-    return number / 1e6 if number > 1e14 else number / 1e3 if number > 1e11 else number
+    return number / next((unit for least, unit in UNITS if number > least), 1.0)
 
 
 def _seconds_of_date(cell: str) -> float | None:

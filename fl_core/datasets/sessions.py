@@ -23,6 +23,7 @@ def sessions(
     item: Column = None,
     time: Column = None,
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None,
+    gap_minutes: Annotated[float, Field(gt=0)] | None = None,
     test_path: Path | None = None,
     test_share: TestShare = 0.2,
     test_days: Annotated[float, Field(gt=0)] | None = None,
@@ -37,9 +38,9 @@ def sessions(
     """
     wanted = {kind: None if name is None else str(name) for kind, name in {"session": session, "item": item, "time": time}.items()}
     codes: dict[str, int] = {}
-    log = _of_two_and_more(read_log(path, layout, wanted, delimiter, codes))
+    log = _of_two_and_more(read_log(path, layout, wanted, delimiter, gap_minutes, codes))
     if test_path:
-        train, test = log.sessions, read_log(test_path, layout, wanted, delimiter, codes).sessions
+        train, test = log.sessions, read_log(test_path, layout, wanted, delimiter, gap_minutes, codes).sessions
     else:
         is_test = _is_test(log, test_share, test_days, path)
         train, test = log.sessions.take(~is_test), log.sessions.take(is_test)

@@ -1,6 +1,8 @@
 """Sessions from event logs and from lines: what is read, what is left out, and the sentences where nothing can be."""
 
 import gzip
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,15 @@ LOG = """SessionId,Time,ItemId
 9,2014-04-07T11:00:00Z,500
 9,2014-04-07T11:00:09Z,30
 9,2014-04-07T11:00:04Z,900
+"""
+# A visitor comes again after hours, which begins a session.
+RETAIL = """timestamp,visitorid,event,itemid,transactionid
+1433221332117,257597,view,500,
+1433224214164,992329,view,500,
+1433221322117,257597,view,900,
+1433224215164,992329,addtocart,900,
+1433224216164,992329,transaction,30,44
+1433307735000,992329,view,500,
 """
 # The log above, all of it to train on: the commonest items come first, equals by name: 500, 900, 30.
 EXPECTED_X, EXPECTED_Y = [[2, 0], [1, 2]], [[1, 0], [2, 3]]
@@ -53,19 +64,78 @@ def rows(data: CentralData) -> tuple[list[list[int]], list[list[int]]]:
         "900 500\n500 900 30\n",
         "items\n900,500\n\n500,900,30\n4\n",
         "[900, 500]\r\n[500, 900, 30]\r\n",
+        RETAIL,
+        RETAIL.partition("\n")[2].rpartition("1433307735000")[0],
+        RETAIL.replace("visitorid", "visitor_id_hash").replace("itemid", "product_sku_hash").replace("timestamp", "server_timestamp_epoch_ms"),
+        LOG.replace(",", '"\t"').replace("\n", '"\n"').removesuffix('"').replace("Sess", '"Sess', 1),
+        LOG.replace(",", '","').replace("\n", '"\n"').removesuffix('"').replace("Sess", '"Sess', 1),
+        LOG + LOG.partition("\n")[0] + "\n" + 20 * "9,2014-04-07T11:00:09Z,30\n" + "9,2014-0",
+        8 * "7,2014-04-07T10:00:05Z,500,0\n" + LOG.partition("\n")[2].replace("\n", ",0\n") + "9,2014",
     ],
     ids=[
         "log", "crlf", "bom and blanks", "semicolons", "tabs", "no header", "other names", "twice", "one item", "utc", "columns", "epoch", "ticks",
-        "no time", "lines", "title", "lists",
+        "no time", "lines", "title", "lists", "retailrocket", "time first", "akin names", "quoted tabs", "quoted", "cut and joined", "cut, no header",
     ],
 )  # fmt: skip
 def test_the_same_sessions_are_read_from_many_kinds_of_files(tmp_path: Path, text: str) -> None:
     assert rows(sessions(write(tmp_path, text), test_share=0)) == (EXPECTED_X, EXPECTED_Y)
 
 
-def test_a_packed_file_of_words_is_read_as_well(tmp_path: Path) -> None:
-    (tmp_path / "log.txt.gz").write_bytes(gzip.compress(b"milk bread\nbread milk eggs\n"))
-    assert rows(sessions(tmp_path / "log.txt.gz", test_share=0)) == ([[2, 0], [1, 2]], [[1, 0], [2, 3]])
+def packed(text: bytes, *names: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name in names:
+            archive.writestr(name, text)
+    return content.getvalue()
+
+
+WORDS = b"milk bread\nbread milk eggs\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("log.gz", gzip.compress(WORDS)),
+        ("log.txt", gzip.compress(WORDS)),
+        ("log.zip", packed(WORDS, "a/log.txt")),
+        ("log.txt", WORDS.decode().encode("utf-16")),
+    ],
+    ids=["gzip", "gzip by another name", "zip", "a spreadsheet's unicode"],
+)
+def test_a_packed_file_of_words_is_read_as_well(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert rows(sessions(tmp_path / name, test_share=0)) == ([[2, 0], [1, 2]], [[1, 0], [2, 3]])
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (gzip.compress(1000 * WORDS)[:-9],
+         "The data file 'log' is not a whole packed file (Compressed file ended before the end-of-stream marker was reached); copy it again."),
+        (packed(WORDS, "a.csv", "b.csv"), "'log' holds 2 files (a.csv, b.csv); unpack the one with the sessions and name it."),
+        (b"milk\nbr\xe9d\n", "'log' is not UTF-8 text (at line 1 or soon after); save it as UTF-8."),
+        (b'item,user\n5,"a\n' + 60_000 * b"b,2\n", "'log' cannot be read at line 43693: field larger than field limit (131072)."),
+    ],
+    ids=["cut gzip", "two files", "latin", "open quotation"],
+)  # fmt: skip
+def test_a_file_that_is_no_text_is_refused_in_one_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
+    (tmp_path / "log").write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        sessions(tmp_path / "log")
+    assert str(caught.value).replace(f"{tmp_path}/", "") == sentence
+
+
+def test_a_person_s_events_are_cut_into_sessions_where_half_an_hour_passes_or_what_is_asked_for(tmp_path: Path) -> None:
+    text = "user,time,item\n1,0,a\n1,1700,b\n1,5000,a\n1,6700,c\n"
+    assert rows(sessions(write(tmp_path, text), test_share=0)) == ([[1], [1]], [[2], [3]])
+    assert rows(sessions(write(tmp_path, text), test_share=0, gap_minutes=60)) == ([[1, 2, 1]], [[2, 1, 3]])
+    assert rows(sessions(write(tmp_path, text.replace("user", "session")), test_share=0)) == ([[1, 2, 1]], [[2, 1, 3]])
+    assert rows(sessions(write(tmp_path, text.replace("user", "session")), test_share=0, gap_minutes=30)) == ([[1], [1]], [[2], [3]])
+
+
+def test_ids_whose_events_mostly_span_more_than_a_day_are_taken_for_people_s(tmp_path: Path) -> None:
+    text = "".join(f"{who},2024-01-0{day}T10:0{minute}:00,{'ab'[minute]}\n" for who in "xy" for day in (1, 2, 3) for minute in (0, 1))
+    assert rows(sessions(write(tmp_path, text), test_share=0)) == ([[1]] * 6, [[2]] * 6)
 
 
 def test_the_time_within_a_session_orders_events_of_one_day(tmp_path: Path) -> None:
