@@ -151,10 +151,11 @@ def begin(one: Run, pool: Pool) -> None:
 def check(one: Run, pool: Pool) -> tuple[RoundState, Record, dict[str, Record]]:
     """The first state, facts and data cards of a job that fits its program and data; InputError where it does not. Writes nothing."""
     state, facts = generator.check(one.job, pool, one.given, registry_of(one))
-    cards: dict[str, Record] = {}
-    calls = [Call("card", {"worker": section.name}) for section in one.job.workers]
-    for section, record in zip(one.job.workers, worker.call_until_done(one, pool, calls), strict=True):
-        cards[section.name] = record
+    names = [section.name for section in one.job.workers]
+    # Processes that would wait for the cards open the data meanwhile, which often is what takes a card its time; one a worker, because each keeps a copy.
+    ahead = [Call("open_ahead", {"worker": name}) for name in names][: max(0, pool.processes - len(names))]
+    records = worker.call_until_done(one, pool, [*(Call("card", {"worker": name}) for name in names), *ahead])
+    cards = dict(zip(names, records, strict=False))
     _check_population(one, state, cards)
     return state, facts, cards
 

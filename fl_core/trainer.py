@@ -110,6 +110,12 @@ def card(home: Home, say: Say, worker: str) -> Record:
     return record
 
 
+def open_ahead(home: Home, say: Say, worker: str) -> Record:
+    """Opens a worker's data before anybody is trained on them."""
+    home.household(worker)
+    return {}
+
+
 def _evaluated(measured: Sequence[str], on: str) -> list[str]:
     """The names that an evaluation gives to what the program measures."""
     figures = [] if on == "test" else ["held_out", "p10", "p50", "p90"]
@@ -226,7 +232,7 @@ def evaluate_held_out(home: Home, say: Say, round: int, worker: str, clients: li
 
 
 OPERATIONS: dict[str, Callable[..., Record]] = {
-    function.__name__: function for function in (ping, card, first_weights, export, train, evaluate_test, evaluate_held_out)
+    function.__name__: function for function in (ping, card, open_ahead, first_weights, export, train, evaluate_test, evaluate_held_out)
 }
 
 

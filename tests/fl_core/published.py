@@ -21,6 +21,8 @@ X = {"dtype": "float32", "shape": [2]}
 class FakePool:
     """Stands in for the training processes where a run begins: the first weights are zeros, and the data have the given fingerprint."""
 
+    processes = 1
+
     def __init__(self, fingerprint: str = "new") -> None:
         self._fingerprint = fingerprint
 

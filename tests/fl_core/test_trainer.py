@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fl_core import run
+from fl_core import run, runner
 from fl_core.job import Job, parse_job
 from fl_core.pool import Call, Pool
 
@@ -21,9 +21,9 @@ def counted(folder: str) -> CentralData:
 """
 
 
-def counted_job(folder: Path) -> Job:
+def counted_job(folder: Path, workers: int = 2) -> Job:
     folder.mkdir(exist_ok=True)
-    text = f"""{{format: 1, name: counted, program: digits, rounds: 2, federation: {{workers: 2}}, strategy: fed_avg,
+    text = f"""{{format: 1, name: counted, program: digits, rounds: 2, federation: {{workers: {workers}}}, strategy: fed_avg,
       optimizer: {{name: SGD, learning_rate: 0.1}},
       data: {{name: "loader.py:counted", folder: "{folder}", partition: {{name: iid, clients: 4}}}}}}"""
     return parse_job(text, code={"loader.py": LOADER})
@@ -53,3 +53,12 @@ def test_a_run_takes_over_nothing_but_what_the_check_of_its_own_job_left(one: Po
         assert len(list(one.run([Call("card", {"worker": "worker-0"})]))) == 1
         run(counted_job(tmp_path / "second"), out=tmp_path / "run", pool=one)
     assert [len(list((tmp_path / name).iterdir())) for name in ("first", "second")] == [1, 1]
+
+
+@pytest.mark.parametrize(("workers", "processes", "openings"), [(1, 1, 1), (1, 2, 2), (2, 2, 2), (1, 3, 2)])
+def test_processes_that_would_wait_for_the_cards_open_the_data_meanwhile_one_a_worker(
+    nursery: str, tmp_path: Path, workers: int, processes: int, openings: int
+) -> None:
+    with Pool(processes, nursery) as pool:
+        runner.check(runner.new_run(counted_job(tmp_path / "opened", workers), out=tmp_path / "run"), pool)
+    assert len(list((tmp_path / "opened").iterdir())) == openings
