@@ -79,6 +79,7 @@ TABLES = (
             _one("mnist_2nn_shards", 664, 664),
             _one("mnist_cnn_iid", 20, 25),
             _one("mnist_cnn_shards", 229, 458),
+            _one("mnist_cnn_shards_one_epoch", 350, 700),
             _one("mnist_by_writer"),
         ),
     ),
