@@ -5,10 +5,10 @@ Either may die at any moment and be started again: what is done is found done. E
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from fl_core import generator, report, scheduler, server, worker
-from fl_core.codec import Record, decode_record, encode_record, encode_state
+from fl_core import asynchronous, generator, report, scheduler, server, worker
+from fl_core.codec import Record, encode_record, encode_state
 from fl_core.errors import InputError, KeyMissing, PolicyError, QuorumError, SignatureError, StoreError
 from fl_core.federation import worker_section
 from fl_core.job import Job
@@ -18,6 +18,7 @@ from fl_core.pool import Pool
 from fl_core.publication import registry_of
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, evaluation_key, message_key, plan_key, read_job, signer_of, state_key
 from fl_core.runner import OnRound, Result, finish, progress_of
+from fl_core.seat import STATUS, STATUS_SECONDS, Seat, check_status, measure, status_said
 from fl_core.signing import SERVER
 from fl_core.sole_writer import SoleWriter
 from fl_core.store import Store
@@ -27,8 +28,6 @@ from fl_core.worker import HUNG_SECONDS, tasks_of
 
 START_SECONDS = 600.0
 IDLE_SECONDS = 86_400.0
-STATUS_SECONDS = 5.0
-STATUS = "status.json"
 TRUSTED = "trusted_server_key"
 
 
@@ -61,15 +60,18 @@ def _lead(run: Run, start_seconds: float, on_round: OnRound | None) -> Record:
     before = run.last_round()
     server.forget_failed_replies(run, before)
     round, measuring, replies = max(before - 1, 1), worker.evaluators(run), Rhythm()
+    measurements = asynchronous.Measurements(run, measuring, before) if run.strategy.buffer_size else None
     with holding(run):
         while True:
             begun = time.perf_counter()
-            due = worker.newly_due(run.job, round)
+            due = worker.newly_due(run.job, round, arrivals_are_measured=measurements is not None)
+            due = asynchronous.still_due(run, due) if measurements else due
             _await_evaluations(run, round, due, measuring)
             if _lead_round(run, round, replies):
                 break
+            newest = measurements.look(round) if measurements else max(due, default=round)
             if on_round:
-                on_round(progress_of(run, round, max(due, default=round), time.perf_counter() - begun))
+                on_round(progress_of(run, round, newest, time.perf_counter() - begun))
             round += 1
     seconds = elapsed_seconds(run)
     return finish(whole, {"runner": "live", "seconds": seconds, "rounds_per_second": (round - 1) / seconds, "resumed_from": before - 1 if before > 1 else None})
@@ -88,6 +90,9 @@ def _lead_round(run: Run, round: int, replies: Rhythm) -> bool:
         return True
     if round > 1:
         server.forget(run, round - 1)  # now, because the workers train meanwhile
+    if run.strategy.buffer_size:
+        _close_by_arrivals(run, plan, replies)
+        return False
     for exchange in range(len(run.strategy.exchanges)):
         if not run.store.exists(close_key(round)):
             with staged(run, "train", round):
@@ -97,6 +102,18 @@ def _lead_round(run: Run, round: int, replies: Rhythm) -> bool:
     with staged(run, "close", round):
         server.close(run, round)
     return False
+
+
+def _close_by_arrivals(run: Run, plan: Record, replies: Rhythm) -> None:
+    """Closes a round with those who arrive first; with fewer once the job's deadline is over, QuorumError after a day without one."""
+    round, arrivals = plan["round"], None
+    if not run.store.exists(close_key(round)):
+        with staged(run, "train", round):
+            arrivals, in_time = asynchronous.await_arrivals(run, plan, replies, round_seconds_max(run.job))
+        if not in_time and run.job.deadline_seconds is None:
+            raise QuorumError(f"Round {round} did not have {run.strategy.buffer_size} replies after {IDLE_SECONDS:g} s; are the workers running?")
+    with staged(run, "close", round):
+        server.close(run, round, arrivals)
 
 
 def _barrier(run: Run, seconds: float) -> None:
@@ -166,19 +183,6 @@ def _say(run: Run, word: str, why: str = "") -> None:
 # ---- a worker ---------------------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Seat:
-    """One process of a worker at the federation's table: what it works on, and whether evaluations are its to do."""
-
-    run: Run
-    worker: str
-    pool: Pool
-    leases: Leases
-    measures: bool
-    idle_seconds: float
-    plans: Rhythm
-
-
 def work(
     name: str, store: Store, private: Store, worker_name: str, pool: Pool, *, job: Job, trust_any_program: bool = False,
     start_seconds: float = START_SECONDS, idle_seconds: float = HUNG_SECONDS, tell: Callable[[str], None] = lambda line: None,
@@ -194,9 +198,11 @@ def work(
         raise StoreError(f"There is no run '{name}' in {store.uri} after {start_seconds:g} s; is `fl serve` running?")
     run = Run(name, read_job(store), store, private)
     _check_trust(run, job, trust_any_program, tell)
-    if not wait_until(lambda: _status(run)["status"] != "stopped", start_seconds):  # it is yet to be led again
-        _check_status(run)
+    if not wait_until(lambda: status_said(run)["status"] != "stopped", start_seconds):  # it is yet to be led again
+        check_status(run)
     _join(run, worker_name, pool, tell)
+    if run.strategy.buffer_size:
+        return asynchronous.work(run, worker_name, pool, idle_seconds, on_round)
     leases = Leases(private, store.uri)
     seat = Seat(run, worker_name, pool, leases, worker.measures(run, worker_name), idle_seconds, Rhythm())
     round = run.last_plan()
@@ -250,7 +256,7 @@ def _await_plan(seat: Seat, round: int) -> Record:
     to_measure = worker.newly_due(run.job, round) if seat.measures else []
 
     def measure_what_is_there() -> None:
-        while to_measure and run.has(state_key(to_measure[0])) and _evaluate(seat, to_measure[0]):
+        while to_measure and run.has(state_key(to_measure[0])) and measure(seat, to_measure[0]):
             to_measure.pop(0)
 
     def there() -> bool:
@@ -260,36 +266,13 @@ def _await_plan(seat: Seat, round: int) -> Record:
         measure_what_is_there()
         if time.monotonic() - asked[0] > STATUS_SECONDS:
             asked[0] = time.monotonic()
-            _check_status(run)
+            check_status(run)
         return False
 
     measure_what_is_there()  # at once, because the server waits for it
     if not seat.plans.wait_until(there, seat.idle_seconds):
         raise StoreError(f"There was no plan of round {round} in {run.store.uri} for {seat.idle_seconds:g} s; is the server running?")
     return run.record(plan_key(round))
-
-
-def _status(run: Run) -> Record:
-    return decode_record(run.store.get(STATUS), STATUS) if run.store.exists(STATUS) else {"status": "running"}
-
-
-def _check_status(run: Run) -> None:
-    status = _status(run)
-    if status["status"] == "stopped":
-        raise PolicyError(f"The server stopped the run: {status['why']}")
-
-
-def _evaluate(seat: Seat, round: int) -> bool:
-    """Measures the state that the round starts from; False while another process of the worker does."""
-    key = evaluation_key(round, seat.worker)
-    number = seat.leases.take(key)
-    if not number:
-        return seat.run.store.exists(key)
-    if number == 1 or not seat.run.store.exists(key):
-        with staged(seat.run, "evaluate", round, worker=seat.worker):
-            worker.measure(seat.run, round, seat.worker, seat.pool)
-    seat.leases.done(key)
-    return True
 
 
 def _take_part(seat: Seat, plan: Record) -> None:

@@ -3,18 +3,24 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from fl_core import scheduler, server
+from fl_core import resume, run, scheduler, server
 from fl_core.codec import Record, decode_tensors
 from fl_core.errors import InputError, QuorumError
 from fl_core.flight import flying, in_flight, tasks_in_flight
+from fl_core.fork import fork
+from fl_core.generator import write_job
+from fl_core.pool import Pool
 from fl_core.reply import NO_REPLY
 from fl_core.run_folder import Run, close_key, plan_key, reply_key, state_key
+from fl_core.stage import generate
 from fl_core.status import status_of
+from fl_core.store import FileStore
 from fl_core.strategies.fed_buff import fed_buff
 from fl_core.strategy import Draw, Exchange, Strategy, check_waits
 from fl_core.summary import why_not_reproducible
@@ -22,6 +28,7 @@ from fl_core.types import Client, ClientUpdate, RoundState, Task, Weights
 from fl_core.verify import verify
 from fl_core.worker import key_of, read_memory, train_part
 from tests.fl_core.harness import JOB, numbers, opener, person, play, small_run, three
+from tests.jobs import tiny_job
 
 PEOPLE = [person("a", three(1, 0, -1)), person("b", three(3, 0, -3)), person("c", three(5, 0, -5)), person("d", three(7, 0, -7))]
 START = three(0, 0, 0)
@@ -333,10 +340,27 @@ def test_options_and_federations_that_cannot_be_are_refused() -> None:
         scheduler.plan(busy, 2)
 
 
-def test_a_process_that_calls_the_stages_in_turn_is_refused() -> None:
-    with pytest.raises(InputError, match=r"'fed_buff' measures who arrives when .* run it by `fl serve` and `fl work` or in the layout live"):
-        check_waits(fed_buff(arrivals="measured"), "fed_buff")
+REFUSED = r"'fed_buff' measures who arrives when .* run it by `fl serve` and `fl work` or in the layout live"
+
+
+def test_who_calls_the_stages_in_turn_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    job = tiny_job("strategy={name: fed_buff, arrivals: measured}")
+    with pytest.raises(InputError, match=REFUSED):
+        run(job, out=tmp_path / "run")
+    with Pool(1) as pool, pytest.raises(InputError, match=REFUSED):
+        generate(pool, str(tmp_path), "run", job.bundle())
+    assert list(tmp_path.iterdir()) == []
     check_waits(fed_buff(), "fed_buff")
+
+
+def test_a_run_with_measured_arrivals_is_neither_resumed_nor_forked_in_one_process(tmp_path: Path) -> None:
+    one = Run("run", tiny_job("strategy={name: fed_buff, arrivals: measured}"), FileStore(tmp_path / "run"), FileStore(tmp_path / "private"))
+    write_job(one, keys="roster")
+    with pytest.raises(InputError, match=REFUSED):
+        resume(tmp_path / "run")
+    with pytest.raises(InputError, match=REFUSED):
+        fork(tmp_path / "run", 1, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_summary_says_why_such_a_run_cannot_be_repeated() -> None:

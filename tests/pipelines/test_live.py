@@ -99,6 +99,14 @@ def test_the_layout_is_chosen_by_rounds_and_workers_and_says_why(overrides: list
     assert choose(parse_job(HELD_OUT, overrides), wanted) == (layout, why)
 
 
+def test_rounds_that_close_by_who_arrives_first_are_for_long_roles_alone(tmp_path: Path) -> None:
+    job = parse_job(HELD_OUT, ["strategy={name: fed_buff, arrivals: measured}"])
+    assert choose(job) == ("live", "layout live: its rounds close by who arrives first, which takes roles that run side by side.")
+    with pytest.raises(InputError, match=r"run it by `fl serve` and `fl work` or in the layout live, or simulate the arrivals"):
+        compile_job(job, tmp_path / "pipeline.yaml", layout="unrolled")
+    assert not (tmp_path / "pipeline.yaml").exists()
+
+
 def test_compile_prints_the_file_and_says_why_on_the_other_stream(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "job.yaml").write_text(HELD_OUT)
     words = ["compile", str(tmp_path / "job.yaml"), "-o", str(tmp_path / "p.yaml"), "--set", "rounds=11"]
