@@ -129,6 +129,16 @@ def test_sampled_softmax_comes_near_the_whole() -> None:
     assert np.mean(sampled) == pytest.approx(float(gru4rec.cross_entropy(net, batch)), abs=0.1)
 
 
+def test_wanted_items_stand_for_themselves_and_drawn_ones_for_all_the_others() -> None:
+    # 10 items, 3 and 7 wanted: the 8 others are stood for by the three draws of 1, 1 and 2; that 7 was drawn does not matter.
+    candidates, raised, places = gru4rec.draw_candidates(np.array([3, 7, 3]), 10, np.array([1, 7, 1, 2]))
+    assert candidates.tolist() == [3, 7, 1, 1, 2]
+    assert raised == pytest.approx([0, 0, *[np.log(8 / 3)] * 3])
+    assert places.tolist() == [0, 1, 0]
+    candidates, raised, _ = gru4rec.draw_candidates(np.array([3]), 10, np.array([3, 3]))
+    assert (candidates.tolist(), raised.tolist()) == ([3], [0])
+
+
 def learner(program: Program) -> Learner:
     return Learner(program, Optimizer(), seed=1)
 
