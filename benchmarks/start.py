@@ -1,4 +1,4 @@
-"""Start-up from the shell: `fl --help`, the first finished round of the digits example, and what the server's side imports."""
+"""Start-up from the shell: `fl --help`, the first finished round of the digits example, `import paddle` alone, and what the server imports."""
 
 import os
 import statistics
@@ -6,28 +6,31 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.harness import Benchmark, Goal, Measured
 
 ROOT = Path(__file__).parents[1]
 FL = Path(sys.executable).with_name("fl")
+IMPORT = (sys.executable, "-c", "import paddle")
 
 
 def measure(quick: bool) -> Measured:
     repeats = 3 if quick else 7
-    helps = [_help_seconds() for _ in range(repeats)]
-    rounds = [_first_round_seconds() for _ in range(repeats)]
+    turns = [(_seconds([FL, "--help"]), _first_round_seconds(), _seconds(IMPORT)) for _ in range(repeats)]
+    helps, rounds, imports = zip(*turns, strict=True)
     figures = {
         "help_seconds": round(statistics.median(helps), 3), "first_round_seconds": round(statistics.median(rounds), 2),
-        "first_round_seconds_least": round(min(rounds), 2), "server_imports_paddle": _server_imports_paddle(),
+        "first_round_seconds_least": round(min(rounds), 2), "import_paddle_seconds": round(statistics.median(imports), 2),
+        "server_imports_paddle": _server_imports_paddle(),
     }  # fmt: skip
     return Measured({"repeats": repeats, "job": "examples/digits.yaml"}, {}, figures)
 
 
-def _help_seconds() -> float:
+def _seconds(words: Sequence[str | Path]) -> float:
     start = time.perf_counter()
-    subprocess.run([FL, "--help"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.perf_counter() - start
 
 
