@@ -5,15 +5,15 @@ import time
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
-from fl_core import worker
+from fl_core import server, worker
 from fl_core.arrivals import Arrivals
 from fl_core.codec import Record
-from fl_core.errors import KeyMissing, StoreError
+from fl_core.errors import KeyMissing, QuorumError, StoreError
 from fl_core.flight import tasks_in_flight
-from fl_core.journal import holding, let_out
+from fl_core.journal import holding, let_out, staged
 from fl_core.lease import Leases
 from fl_core.pool import Pool
-from fl_core.run_folder import Run, evaluation_key, metrics_key, plan_key, state_key
+from fl_core.run_folder import Run, close_key, evaluation_key, metrics_key, plan_key, state_key
 from fl_core.seat import STATUS_SECONDS, Seat, check_status, measure
 from fl_core.summary import merge_metrics
 from fl_core.types import Task
@@ -26,7 +26,20 @@ OnWorkerRound = Callable[[int, float], None]
 # ---- the server -------------------------------------------------------------------------------------------------------------------------------
 
 
-def await_arrivals(run: Run, plan: Record, replies: Rhythm, seconds: float) -> tuple[Arrivals, bool]:
+def close_by_arrivals(run: Run, plan: Record, replies: Rhythm, seconds: float) -> None:
+    """Closes a round as soon as its buffer is full or nobody is missing. Once the seconds are over it closes with what is there, where the job has a deadline;
+    QuorumError where it has none, or where that is too little."""
+    round, arrivals = plan["round"], None
+    if not run.store.exists(close_key(round)):
+        with staged(run, "train", round):
+            arrivals, in_time = _await_arrivals(run, plan, replies, seconds)
+        if not in_time and run.job.deadline_seconds is None:
+            raise QuorumError(f"Round {round} did not have {run.strategy.buffer_size} good replies after {seconds:g} s; are the workers running?")
+    with staged(run, "close", round):
+        server.close(run, round, arrivals)
+
+
+def _await_arrivals(run: Run, plan: Record, replies: Rhythm, seconds: float) -> tuple[Arrivals, bool]:
     """What arrived until the round's buffer was full or nobody was missing, and whether that was in time."""
     arrivals = Arrivals(run, plan)
 

@@ -91,7 +91,7 @@ def _lead_round(run: Run, round: int, replies: Rhythm) -> bool:
     if round > 1:
         server.forget(run, round - 1)  # now, because the workers train meanwhile
     if run.strategy.buffer_size:
-        _close_by_arrivals(run, plan, replies)
+        asynchronous.close_by_arrivals(run, plan, replies, round_seconds_max(run.job))
         return False
     for exchange in range(len(run.strategy.exchanges)):
         if not run.store.exists(close_key(round)):
@@ -102,18 +102,6 @@ def _lead_round(run: Run, round: int, replies: Rhythm) -> bool:
     with staged(run, "close", round):
         server.close(run, round)
     return False
-
-
-def _close_by_arrivals(run: Run, plan: Record, replies: Rhythm) -> None:
-    """Closes a round with those who arrive first; with fewer once the job's deadline is over, QuorumError after a day without one."""
-    round, arrivals = plan["round"], None
-    if not run.store.exists(close_key(round)):
-        with staged(run, "train", round):
-            arrivals, in_time = asynchronous.await_arrivals(run, plan, replies, round_seconds_max(run.job))
-        if not in_time and run.job.deadline_seconds is None:
-            raise QuorumError(f"Round {round} did not have {run.strategy.buffer_size} replies after {IDLE_SECONDS:g} s; are the workers running?")
-    with staged(run, "close", round):
-        server.close(run, round, arrivals)
 
 
 def _barrier(run: Run, seconds: float) -> None:

@@ -7,13 +7,13 @@ from typing import Any, cast
 import pytest
 
 from fl_core import scheduler, server
-from fl_core.asynchronous import Measurements, Turns, side_by_side, still_due
+from fl_core.asynchronous import Measurements, Turns, close_by_arrivals, side_by_side, still_due
 from fl_core.codec import encode_record
-from fl_core.errors import FederationError, KeyMissing, PolicyError, StoreError
+from fl_core.errors import FederationError, KeyMissing, PolicyError, QuorumError, StoreError
 from fl_core.flight import in_flight
 from fl_core.lease import Leases
 from fl_core.pool import Call, Pool
-from fl_core.run_folder import Run, evaluation_key, metrics_key, plan_key, state_key
+from fl_core.run_folder import Run, close_key, evaluation_key, metrics_key, plan_key, state_key
 from fl_core.seat import STATUS, Seat
 from fl_core.waiting import Rhythm
 from fl_core.worker import newly_due, tasks_of, train_part
@@ -168,6 +168,29 @@ def test_calls_side_by_side_give_what_each_gives_and_the_first_error() -> None:
 
 
 # ---- the server -------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_round_closes_by_its_deadline_with_who_is_there() -> None:
+    one = federation(deadline_seconds=1, quorum=0.5, strategy=starting({1: ["a", "b", "c"]}, buffer_size=2, in_flight=3))
+    plan = scheduler.plan(one, 1)
+    arrive(one, "b", 1)
+    close_by_arrivals(again(one), plan, Rhythm(), seconds=0.0)
+    closed = one.record(close_key(1))
+    assert (closed["bases"], [entry["client"] for entry in closed["left_out"]]) == ({"b": 1}, ["a", "c"])
+    close_by_arrivals(again(one), plan, Rhythm(), seconds=0.0)
+    assert one.store.exists(state_key(2))
+
+
+def test_without_a_deadline_nobody_is_left_out_for_lateness() -> None:
+    one = federation(starting({1: ["a", "b"]}, buffer_size=2))
+    plan = scheduler.plan(one, 1)
+    arrive(one, "b", 1)
+    with pytest.raises(QuorumError, match=r"Round 1 did not have 2 good replies after 0 s; are the workers running\?"):
+        close_by_arrivals(again(one), plan, Rhythm(), seconds=0.0)
+    assert not one.store.exists(close_key(1))
+    arrive(one, "a", 1)
+    close_by_arrivals(again(one), plan, Rhythm(), seconds=0.0)
+    assert one.record(close_key(1))["bases"] == {"a": 1, "b": 1}
 
 
 def evaluated(run: Run, round: int, accuracy: float) -> None:
