@@ -9,6 +9,8 @@ import shutil
 import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import cache_from_source, find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.host import add_host, open_client
@@ -71,6 +73,15 @@ def _processor() -> Finding:
     return Finding("avx2" in facts["features"], "processor", text + ("" if "avx2" in facts["features"] else "; Paddle's wheels need AVX2"))
 
 
+def _start() -> Finding:
+    """Whether each start compiles Paddle's modules anew, which works and takes seconds."""
+    found = find_spec("paddle")
+    if not sys.dont_write_bytecode or not found or not found.origin or Path(cache_from_source(found.origin)).exists():
+        return Finding(True, "start", "compiled modules are kept")
+    text = f"Paddle is compiled anew at each start, which takes seconds; run `{sys.executable} -m compileall -q {Path(found.origin).parents[1]}` once"
+    return Finding(True, "start", text)
+
+
 def _training() -> Finding:
     from fl_core.errors import FederationError
     from fl_core.pool import Call, Pool
@@ -116,4 +127,4 @@ def look_at_host(arguments: argparse.Namespace) -> list[Finding]:
     return [*findings, Finding(True, "not checked", told)]
 
 
-CHECKS: tuple[Callable[[], Finding], ...] = (_python, _packages, _libgomp, _processor, _disk, _training)
+CHECKS: tuple[Callable[[], Finding], ...] = (_python, _packages, _libgomp, _processor, _disk, _start, _training)

@@ -184,6 +184,13 @@ def test_the_doctor_says_what_is_missing(good: bool, code: int, monkeypatch: pyt
     assert json.loads(capsys.readouterr().out)["findings"][1] == {"good": good, "name": "disk", "text": "some"}
 
 
+@pytest.mark.parametrize(("refuses", "told"), [(True, "-m compileall -q"), (False, "are kept")])
+def test_the_doctor_says_how_to_spare_each_start_the_compiling(refuses: bool, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.dont_write_bytecode", refuses)
+    monkeypatch.setattr("sys.pycache_prefix", str(tmp_path))
+    assert told in doctor._start().text
+
+
 @pytest.mark.parametrize("check", [check for check in doctor.CHECKS if check.__name__ != "_training"])
 def test_this_machine_is_fit(check: object) -> None:
     finding = check()  # type: ignore[operator]
