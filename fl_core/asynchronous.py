@@ -126,6 +126,7 @@ class Turns:
         self._round = self._run.last_plan()
         self._plan: Record | None = None
         self._tasks: list[Task] = []
+        self._passed: set[str] = set()
         self._unmeasured = max(1, self._round - self._run.strategy.staleness_max)
         self._begun = self._asked = time.monotonic()
 
@@ -150,12 +151,14 @@ class Turns:
         if found is None:
             if now - self._asked > STATUS_SECONDS:
                 self._asked = now
+                self._passed.clear()
                 check_status(self._run)
             return False
         if self._plan is not None:
             self._on_round(self._round, now - self._begun)
         self._round, self._plan, self._begun = ahead, found, now
         self._tasks = [] if found["finished"] else [task for task in tasks_in_flight(self._run, found) if task.worker == self._seat.worker]
+        self._passed.clear()
         self._seat.leases.forget()
         return True
 
@@ -174,8 +177,14 @@ class Turns:
         return True
 
     def _trains(self) -> bool:
-        """Trains the oldest client in flight that has no reply and that no other process of the worker is at."""
-        return any(self._train(task) for task in self._tasks)
+        """Trains the oldest client in flight that has no reply and that no other process of the worker is at; who has or is, is asked after again with the
+        next plan, or a few seconds later."""
+        for task in self._tasks:
+            if key_of(task) not in self._passed:
+                self._passed.add(key_of(task))
+                if self._train(task):
+                    return True
+        return False
 
     def _train(self, task: Task) -> bool:
         key = key_of(task)

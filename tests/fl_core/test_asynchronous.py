@@ -127,6 +127,22 @@ def test_the_client_of_a_process_that_was_killed_is_taken_over_once_its_lease_is
         one.private.delete(*one.private.list("leases/"))
 
 
+def test_a_reply_that_a_server_come_back_does_not_take_is_made_again() -> None:
+    one = federation(starting({1: ["a"]}), quorum=1.0)
+    scheduler.plan(one, 1)
+    trainer = Trainer(again(one))
+    process = turns(again(one), trainer)
+    process.step()
+    arrive(one, "a", 1, leave_out={"a": "raised OSError"})
+    steps(process)
+    assert trainer.trained == []
+    server.forget_failed_replies(again(one), 1)
+    process._asked -= 60
+    steps(process)  # which is when it asks how the server is
+    steps(process)
+    assert trainer.trained == [("a", 1)]
+
+
 def test_a_state_that_was_forgotten_meanwhile_ends_no_worker() -> None:
     one = federation(starting({1: ["a"]}))
     scheduler.plan(one, 1)

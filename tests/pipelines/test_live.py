@@ -19,7 +19,9 @@ from fl_core.errors import InputError
 from fl_core.job import parse_bundle, parse_job
 from fl_core.pool import Pool
 from fl_core.role import run_name
+from fl_core.run_folder import close_key
 from fl_core.runner import open_run
+from fl_core.verify import verify
 from pipelines import live
 from pipelines.cli import main
 from pipelines.layouts import choose, compile_job
@@ -167,6 +169,20 @@ def test_the_compiled_tasks_end_in_the_digest_of_one_process_though_roles_are_ki
     assert open_run(tmp_path / "store" / "runs" / "tiny-7").record("summary.json")["metrics"] == undisturbed.metrics
     assert "the run 'tiny-7' ended after 4 rounds" in said["Work at worker-1"]
     assert parameters_in(tmp_path / "outputs" / "Work-at-worker-0") == {"Output": undisturbed.run.record("job/cards/worker-0.json")["fingerprint"]}
+
+
+def test_compiled_roles_that_are_killed_count_each_measured_arrival_once(tmp_path: Path, pool: Pool, nursery: str) -> None:
+    job = tiny_job("strategy={name: fed_buff, arrivals: measured, buffer_size: 2, clients_in_flight: 4, batch_size: 32}", "rounds=6", "keep_updates=all")
+    tasks = tasks_of(compile_text(job, lay=live.build), {"store": f"file://{tmp_path / 'store'}"}, occurrence="7")
+    processes = {name: begin(task, tmp_path, nursery) for name, task in tasks.items()}
+    for name in ("Serve the federation", "Work at worker-1"):
+        os.kill(role_of(processes[name]), signal.SIGKILL)
+    said = {name: process.communicate(timeout=ROLE_SECONDS)[0] for name, process in processes.items()}
+    assert {name: process.returncode for name, process in processes.items()} == dict.fromkeys(tasks, 0), said
+    one = open_run(tmp_path / "store" / "runs" / "tiny-7")
+    counted = [(client, base) for round in range(1, 7) for client, base in one.record(close_key(round))["bases"].items()]
+    assert len(counted) == len(set(counted)) == 12
+    assert verify(one.store).found == []
 
 
 def parameters_in(outputs: Path) -> dict[str, Any]:
