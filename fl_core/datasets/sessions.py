@@ -14,6 +14,7 @@ from fl_core.types import CentralData
 
 SECONDS_A_DAY = 86_400
 Column = str | int | None
+Steps = Annotated[int, Field(ge=1)]
 
 
 def sessions(
@@ -29,12 +30,15 @@ def sessions(
     test_days: Annotated[float, Field(gt=0)] | None = None,
     min_item_count: Annotated[int, Field(ge=1)] = 1,
     longest: Annotated[int, Field(ge=1, le=10_000)] = LONGEST,
+    training_steps_max: Steps | None = None,
+    test_steps_max: Steps | None = None,
 ) -> CentralData:
     """x (N, steps) int32, items from 1 (the most common first) on and 0 behind the end, y (N, steps) the item after each; column `length`.
 
     The test half are the sessions of a second file, those that ended in the last days, or the last share of them (in the order of their ends, or of
     the file where it has no times). Of both halves sessions with one item are dropped; of the test half, as is usual for Gru4Rec, first the items
-    that the training half does not have.
+    that the training half does not have. Of a training half with more steps than `training_steps_max` the last sessions are taken, as is usual for large
+    logs; of a test half with more than `test_steps_max` sessions spread evenly over it.
     """
     wanted = {kind: None if name is None else str(name) for kind, name in {"session": session, "item": item, "time": time}.items()}
     codes: dict[str, int] = {}
@@ -44,6 +48,7 @@ def sessions(
     else:
         is_test = _is_test(log, test_share, test_days, path)
         train, test = log.sessions.take(~is_test), log.sessions.take(is_test)
+    train = train.take(_last(train.lengths - 1, training_steps_max))
     counts = np.bincount(train.items, minlength=len(codes))
     train = train.keep(counts[train.items] >= min_item_count)
     if not len(train):
@@ -52,6 +57,7 @@ def sessions(
     train, test = _numbered(train, numbers), _numbered(test, numbers)
     if not len(test) and (test_path or test_days or test_share):
         raise InputError(f"No test session of '{test_path or path}' has two items of the training half; take a larger test half, or set data.test_share to 0.")
+    test = test.take(_spread(test.lengths - 1, test_steps_max))
     return CentralData(examples_of(train, longest), examples_of(test, longest) if len(test) else None, {"length": _row_lengths(train, longest)})
 
 
@@ -66,6 +72,18 @@ def _is_test(log: Log, share: float, days: float | None, path: Path) -> np.ndarr
     if log.ends is None:
         raise InputError(f"data.test_days is {days:g}, but '{path}' has no times; set data.test_share instead.")
     return np.asarray(log.ends > log.ends.max(initial=0) - days * SECONDS_A_DAY)
+
+
+def _last(steps: np.ndarray, most: int | None) -> np.ndarray:
+    """A mask of the last sessions that have so many steps in all, at least one."""
+    behind = np.cumsum(steps[::-1])[::-1]
+    return np.asarray(behind <= max(most, steps[-1])) if most and len(steps) else np.ones(len(steps), bool)
+
+
+def _spread(steps: np.ndarray, most: int | None) -> np.ndarray:
+    """A mask of sessions at even distances that have about so many steps in all."""
+    share = min(1.0, (most or np.inf) / max(steps.sum(), 1))
+    return np.diff(np.floor(np.arange(len(steps) + 1) * share)) > 0
 
 
 def _numbers(train: Sessions, codes: dict[str, int]) -> np.ndarray:

@@ -158,6 +158,15 @@ def test_days_split_by_time_and_lines_by_their_place(tmp_path: Path) -> None:
     assert len(lines.train) == 2
 
 
+def test_of_a_long_log_the_last_sessions_are_learnt_from_and_test_sessions_at_even_distances_measured(tmp_path: Path) -> None:
+    text = "".join(f"a{place} b{place} c{place}\n" for place in range(6)) + 4 * "b4 b5\n"
+    data = sessions(write(tmp_path, text), test_share=0.4, training_steps_max=5, test_steps_max=2)
+    assert data.test is not None
+    # Two sessions of two steps fit; of their items the test sessions hold b4 and b5, and two of the four are measured.
+    assert (data.train.x.tolist(), len(data.test)) == ([[1, 3], [2, 4]], 2)
+    assert len(sessions(write(tmp_path, text), test_share=0, training_steps_max=1).train) == 1
+
+
 def test_a_test_file_is_numbered_like_the_training_file(tmp_path: Path) -> None:
     data = sessions(write(tmp_path, "b a\na b a\n"), test_path=write(tmp_path, "c a b\nd\n", "test.txt"))
     assert data.test is not None
