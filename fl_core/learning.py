@@ -107,7 +107,7 @@ class Learner:
         if self._keep and optimizer_state:
             _set_state(optimizer, optimizer_state)
         step = self._stepper(optimizer, correction)
-        losses: list[Any] = []
+        losses: list[float] = []
         seen = 0
         # An optimizer names its state when it first steps; counted anew for each fit, the names are those that a kept state has.
         with paddle.utils.unique_name.guard(), quick_flags():
@@ -119,10 +119,10 @@ class Learner:
         if self._has_buffers:
             # A forward pass may put a new tensor in a buffer's place.
             self._memory = ModelMemory(_tensors_of(self._net))
-        metrics = {"loss": float(np.mean(paddle.stack(losses).numpy(), dtype=np.float64)), "seen": float(seen)}
+        metrics = {"loss": float(np.mean(losses)), "seen": float(seen)}
         return Trained(self._memory.move_since(weights), len(examples), len(losses), metrics), _get_state(optimizer) if self._keep else {}
 
-    def _stepper(self, optimizer: Any, correction: Correction | None) -> Callable[[tuple[Any, Any]], Any]:
+    def _stepper(self, optimizer: Any, correction: Correction | None) -> Callable[[tuple[Any, Any]], float]:
         """A function that trains on one batch and gives its loss: the private step where it does the same, else Paddle's public loop."""
         loss_of = self._loss_of()
         fast = None if correction else sgd_step(optimizer, self._parameters)
@@ -140,7 +140,7 @@ class Learner:
             optimizer.clear_grad()  # LBFGS asks several times a step
             return gradients(batch)
 
-        def step(batch: tuple[Any, Any]) -> Any:
+        def step(batch: tuple[Any, Any]) -> float:
             if isinstance(optimizer, paddle.optimizer.LBFGS):
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", UserWarning)  # Paddle warns of its own code
@@ -149,7 +149,7 @@ class Learner:
                 loss = gradients(batch)
                 optimizer.step()
             optimizer.clear_grad()
-            return loss.detach()
+            return float(loss.item())  # tensors that are kept would take memory that is warm from those that follow
 
         return step
 
@@ -159,17 +159,19 @@ class Learner:
         return (lambda batch: functional(tensors, batch)) if functional else lambda batch: loss(net, batch)
 
     def _batches(self, examples: Examples, work: LocalWork, random: np.random.Generator) -> Iterator[tuple[Any, Any]]:
-        """The batches of a fit: each epoch in an order of its own, gathered some at a time from the client's tensors."""
+        """The batches of a fit: each epoch in an order of its own, gathered some at a time from the client's arrays."""
         if self._program.batches is not None:
             for given in self._program.batches(examples, work, random):
                 yield paddle.to_tensor(given[0]), paddle.to_tensor(given[1])
             return
         x, y = _rows(examples.x), _rows(examples.y)
         steps = work.steps if work.steps is not None else work.epochs * -(-len(examples) // work.batch_size)
+        at_once = work.batch_size * BATCHES_AT_ONCE
         while steps > 0:
             rows = random.permutation(len(examples)) if work.shuffle else np.arange(len(examples))
-            for chosen in _slices(paddle.to_tensor(rows), work.batch_size * BATCHES_AT_ONCE):
-                for batch in zip(_slices(x(chosen), work.batch_size), _slices(y(chosen), work.batch_size), strict=True):
+            for start in range(0, len(rows), at_once):
+                chosen = rows[start : start + at_once]
+                for batch in zip(_cut(x, chosen, work.batch_size), _cut(y, chosen, work.batch_size), strict=True):
                     if steps > 0:
                         yield batch
                         steps -= 1
@@ -298,18 +300,22 @@ def _said(error: Exception) -> str:
     return ended(own or (lines[0] if lines else "no message"))
 
 
-def _rows(values: np.ndarray) -> Callable[[Any], Any]:
-    """A function that gathers rows of the values; Paddle does so without float16."""
-    if values.dtype == np.float16:
-        return lambda rows: paddle.to_tensor(values[rows.numpy()])
-    whole = paddle.to_tensor(values)
-    return lambda rows: paddle.gather(whole, rows)
+def _rows(values: np.ndarray) -> Callable[[np.ndarray], Any]:
+    """A function that gives rows of the values as a tensor; Paddle reads them where they lie, unless it cannot gather them or may not share them."""
+    if values.dtype == np.float16 or not values.flags.c_contiguous or not values.flags.writeable:
+        return lambda rows: paddle.to_tensor(values[rows])
+    whole = paddle.utils.dlpack.from_dlpack(values)
+    return lambda rows: paddle.gather(whole, paddle.to_tensor(rows))
 
 
-def _slices(rows: Any, size: int) -> list[Any]:
-    """Slices of `size` rows, the last of what is left."""
-    full, left = divmod(rows.shape[0], size)
-    return list(paddle.split(rows, [size] * full + ([left] if left else []))) if full else [rows]
+def _cut(take: Callable[[np.ndarray], Any], rows: np.ndarray, size: int) -> list[Any]:
+    """These rows as tensors of `size` rows each, the last of what is left; whole ones are views of one tensor, which is cheaper than to split it."""
+    whole = len(rows) // size * size
+    left = [take(rows[whole:])] if whole < len(rows) else []
+    if not whole:
+        return left
+    found = take(rows[:whole])
+    return [*paddle.unbind(found.reshape([whole // size, size, *found.shape[1:]])), *left]
 
 
 def _optimizer_maker(program: Program, settings: Optimizer) -> Any:

@@ -14,11 +14,11 @@ with warnings.catch_warnings():
 
 TESTED_VERSIONS = frozenset({"3.3.1"})
 LEGACY_LINEAR = "FLAGS_use_legacy_linear"
-Step = Callable[[Any], Any]
+Step = Callable[[Any], float]
 
 
 def sgd_step(optimizer: Any, parameters: Sequence[Any]) -> Step | None:
-    """A function of a loss that takes one step: what `loss.backward(); optimizer.step(); optimizer.clear_grad()` do for plain SGD; gives the loss alone.
+    """A function of a loss that takes one step: what `loss.backward(); optimizer.step(); optimizer.clear_grad()` do for plain SGD; gives the loss as a number.
 
     None where the optimizer does more (decay, clipping, a schedule, a parameter's own rate) or Paddle is another. 60-120 us a step are saved: the public
     way looks up the learning rate, the gradients and the settings of each parameter anew.
@@ -28,14 +28,14 @@ def sgd_step(optimizer: Any, parameters: Sequence[Any]) -> Step | None:
     rate = paddle.to_tensor(optimizer.get_lr(), dtype="float32")
     run_backward, sgd_ = paddle.base.core.eager.run_backward, paddle._C_ops.sgd_
 
-    def step(loss: Any) -> Any:
+    def step(loss: Any) -> float:
         run_backward([loss], [], False, "")
         for parameter in parameters:
             gradient = parameter._grad_ivar()
             if gradient is not None:
                 sgd_(parameter, rate, gradient, None, False)
                 parameter.clear_gradient(False)
-        return loss.detach()
+        return float(loss.item())
 
     return step
 

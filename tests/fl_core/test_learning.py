@@ -174,6 +174,30 @@ def test_every_example_is_seen_once_an_epoch_also_over_many_batches() -> None:
     assert seen != list(range(1000))
 
 
+@pytest.mark.parametrize("kind", ["read-only", "in another order", "not in one piece"])
+def test_examples_whose_memory_cannot_be_shared_end_in_the_same_bits(kind: str) -> None:
+    x = {"read-only": IMAGES.x.copy(), "in another order": np.asfortranarray(IMAGES.x), "not in one piece": np.repeat(IMAGES.x, 2, axis=0)[::2]}[kind]
+    x.flags.writeable = kind != "read-only"
+    one = learner()
+    before = one.weights()
+    moves = [one.fit(before, Examples(given, IMAGES.y), LocalWork(epochs=2, batch_size=10), seed=1)[0].move for given in (x, IMAGES.x)]
+    assert same(moves[0], moves[1])
+    assert np.any(moves[0]["layers.0.weight"])
+
+
+def test_a_loss_that_changes_its_batch_leaves_the_data_as_they_were() -> None:
+    def loss(net: paddle.nn.Layer, batch: tuple[paddle.Tensor, paddle.Tensor]) -> paddle.Tensor:
+        batch[0].scale_(2.0)
+        batch[1].zero_()
+        return linear.loss(net, batch)
+
+    examples = Examples(np.ones((23, 1), np.float32), np.ones(23, np.float32))
+    one = learner(Program(model=lambda: paddle.nn.Linear(1, 1), loss=loss), Optimizer(name="SGD", learning_rate=1e-9))
+    one.fit(one.weights(), examples, LocalWork(epochs=2, batch_size=10), seed=1)
+    assert (examples.x == 1).all()
+    assert (examples.y == 1).all()
+
+
 def at(weight: float, bias: float) -> Weights:
     """The weights of a linear model of one feature."""
     return {"layers.0.weight": np.array([[weight]], np.float32), "layers.0.bias": np.array([bias], np.float32)}
