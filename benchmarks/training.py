@@ -5,7 +5,8 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,11 @@ def training_job(program: Mapping[str, Any], data: Mapping[str, Any], rounds: in
 def beside_loops(job: Job, loops: Sequence[str], pool: Pool) -> dict[str, list[float]]:
     """CPU seconds of each round of the job, all its processes together, and of each loop over the same examples, run between the rounds.
 
-    The first round does not count: data and model are opened in it.
+    The first round does not count: data and model are opened in it. All of them then run on one core, because the cores of a machine that is shared with
+    others differ by up to a half from one moment to the next.
     """
     seconds: dict[str, list[float]] = {name: [] for name in ("engine", *loops)}
+    cores = os.sched_getaffinity(0)
     with tempfile.TemporaryDirectory() as folder, LoopProcess(job) as other:
         mine: list[int] = []
         begun = 0.0
@@ -47,11 +50,24 @@ def beside_loops(job: Job, loops: Sequence[str], pool: Pool) -> dict[str, list[f
                     seconds[loop].append(taken)
             if mine:
                 seconds["engine"].append(used)
-            mine = mine or [process for process in processes_below(os.getpid()) if process != other.pid]
+            if not mine:
+                mine = [process for process in processes_below(os.getpid()) if process != other.pid]
+                keep_to([*mine, other.pid], {max(cores)})
             begun = cpu_seconds(mine)
 
-        run(job, out=Path(folder) / "run", pool=pool, on_round=on_round)
+        try:
+            run(job, out=Path(folder) / "run", pool=pool, on_round=on_round)
+        finally:
+            keep_to(mine, cores)
     return seconds
+
+
+def keep_to(processes: Sequence[int], cores: Collection[int]) -> None:
+    """Lets the processes, with all their threads, run on these cores alone; passes over one that has ended."""
+    for process in processes:
+        with suppress(OSError):
+            for task in Path(f"/proc/{process}/task").iterdir():
+                os.sched_setaffinity(int(task.name), cores)
 
 
 def round_seconds(job: Job, pool: Pool) -> list[float]:
