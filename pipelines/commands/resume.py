@@ -3,9 +3,14 @@
 import argparse
 import sys
 from contextlib import redirect_stdout
+from typing import TYPE_CHECKING
 
 from pipelines.log_option import add_log, logged
 from pipelines.progress import show, show_rounds
+
+if TYPE_CHECKING:
+    from fl_core.pool import Pool
+    from fl_core.runner import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    from fl_core.pool import Pool
+
+    with Pool(arguments.processes) as pool:
+        pool.warm()  # Paddle takes a second to import; the run is read meanwhile.
+        result = _resume(arguments, pool)
+    show(result, as_json=arguments.json)
+
+
+def _resume(arguments: argparse.Namespace, pool: "Pool") -> "Result":
     from fl_core.errors import InputError
     from fl_core.fork import fork
     from fl_core.runner import last_progress, open_run, resume
@@ -32,7 +46,7 @@ def main(arguments: argparse.Namespace) -> None:
     if was_finished:
         print(f"The run '{one.name}' is finished; nothing was changed.", file=sys.stderr)
     with redirect_stdout(sys.stderr), show_rounds(one.job.name, one.job.rounds) as shown, logged(arguments, shown) as on_round:
-        result = resume(arguments.run, store=arguments.store, processes=arguments.processes, on_round=on_round)
+        result = resume(arguments.run, store=arguments.store, on_round=on_round, pool=pool)
         if was_finished and arguments.log and (progress := last_progress(result)):
             on_round(progress)
-    show(result, as_json=arguments.json)
+    return result

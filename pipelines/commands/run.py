@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     with Pool(arguments.processes) as pool:
         if arguments.runner == "process":
-            # Paddle takes seconds to import; the job is read and checked meanwhile.
+            # Paddle takes a second or more to import; the job is read and checked meanwhile.
             pool.warm()
         result = _run(arguments, pool)
     show(result, as_json=arguments.json)
