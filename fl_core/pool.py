@@ -194,11 +194,11 @@ class Nursery:
     """The process that has Paddle imported and forks training processes; started at once, ready when the first connection is answered."""
 
     def __init__(self, environment: Mapping[str, str] | None = None, modules: Sequence[str] = ()) -> None:
-        """`modules` are imported too, once for all training processes."""
+        """`modules` are imported too, once for all training processes. `path` is where its socket will be."""
         self._folder = tempfile.TemporaryDirectory(prefix="fl-")
-        self._address = str(Path(self._folder.name) / "nursery")
+        self.path = str(Path(self._folder.name) / "nursery")
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "fl_core.nursery", self._address, *modules],
+            [sys.executable, "-P", "-m", "fl_core.nursery", self.path, *modules],
             stdin=subprocess.PIPE, stdout=sys.stderr.fileno() if _has_number(sys.stderr) else subprocess.DEVNULL,
             env=training_environment(os.environ if environment is None else environment),
         )  # fmt: skip
@@ -206,13 +206,17 @@ class Nursery:
     @property
     def address(self) -> str:
         """The socket, as soon as it is there."""
+        self.wait()
+        return self.path
+
+    def wait(self) -> None:
+        """Waits until the nursery is ready; TrainingError where it cannot be started."""
         end = time.monotonic() + START_SECONDS
-        while not os.path.exists(self._address):
+        while not os.path.exists(self.path):
             if self._process.poll() is not None or time.monotonic() > end:
                 self.close()
                 raise TrainingError("The training processes could not be started; `fl doctor` tells what is missing.")
             time.sleep(0.005)
-        return self._address
 
     def keep(self, data: bytes) -> str:
         """Keeps bytes for the training processes, readable by this user alone; gives their path."""
@@ -222,7 +226,7 @@ class Nursery:
         return str(path)
 
     def close(self) -> None:
-        if not os.path.exists(self._address):
+        if not os.path.exists(self.path):
             # Nobody has used it yet, and it would hear of its end only once all is imported.
             self._process.kill()
         if self._process.stdin:

@@ -63,8 +63,8 @@ def run_local(
                 with ended_containers(one.store.uri):
                     _run_pipelines(one, told, {}, folder, Path(scratch), on_round)
             else:
-                with nullcontext(nursery) if nursery else _nursery(job) as address:
-                    _run_pipelines(one, told, {NURSERY: address}, folder, Path(scratch), on_round)
+                with nullcontext() if nursery else _nursery(job) as own:
+                    _run_pipelines(one, told, {NURSERY: own.path if own else str(nursery)}, folder, Path(scratch), on_round, own)
     finally:
         if not one.store.exists(MANIFEST):
             shutil.rmtree(folder)
@@ -77,15 +77,18 @@ def run_local(
 
 
 @contextmanager
-def _nursery(job: Job) -> Iterator[str]:
+def _nursery(job: Job) -> Iterator[Nursery]:
     nursery = Nursery(modules=_modules(job))
     try:
-        yield nursery.address
+        yield nursery
     finally:
         nursery.close()
 
 
-def _run_pipelines(one: Run, told: Record, more: Mapping[str, str], folder: Path, scratch: Path, on_round: OnRound | None) -> None:
+def _run_pipelines(
+    one: Run, told: Record, more: Mapping[str, str], folder: Path, scratch: Path, on_round: OnRound | None, nursery: Nursery | None = None
+) -> None:
+    """Starts the runner, which imports kfp while a nursery of our own imports Paddle, tells it the job once that is ready, and watches it to its end."""
     failure = scratch / "failure.json"
     with open(folder / LOG, "ab") as log:
         environment = {**os.environ, **more, stage.RUNNER: "subprocess", stage.FAILURE: str(failure), "TMPDIR": str(scratch)}
@@ -95,6 +98,8 @@ def _run_pipelines(one: Run, told: Record, more: Mapping[str, str], folder: Path
         )  # fmt: skip
         assert child.stdin
         try:
+            if nursery:
+                nursery.wait()
             child.stdin.write(json.dumps(told).encode() + b"\n")
             child.stdin.flush()
             _watch(child, one, on_round)
