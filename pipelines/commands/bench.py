@@ -9,7 +9,7 @@ from inspect import signature
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = ("sessions", "only", "out", "rounds_at_most", "processes")
+OPTIONS = ("sessions", "steps_at_most", "only", "out", "rounds_at_most", "processes")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,9 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--quick", action="store_true", help="fewer and smaller pairs")
     parser.add_argument("--sessions", type=Path, metavar="FILE", help="gru4rec: sessions of your own, an event log or one session a line")
+    parser.add_argument("--steps-at-most", type=int, metavar="N", help="gru4rec: training steps, of a longer file the last ones (default: 500000)")
     parser.add_argument("--only", metavar="NAME", help="published: one table or row of it")
     parser.add_argument("--out", type=Path, metavar="DIR", help="published: where its runs are kept (default: ~/.cache/paddlefl/published)")
-    parser.add_argument("--rounds-at-most", type=int, metavar="N", help="published: how many rounds this call does; the next goes on from there")
+    parser.add_argument("--rounds-at-most", type=int, metavar="N", help="published: how many rounds this call does (the next goes on); gru4rec: in all")
     parser.add_argument("--processes", type=int, metavar="N", help="published: training processes (default: one a core)")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object and nothing else")
 
