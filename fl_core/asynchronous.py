@@ -193,11 +193,10 @@ class Turns:
             worker.train_tasks(self._run, [task], self._seat.pool)
             return True
 
-        number = 0 if self._run.store.exists(key) else self._seat.leases.take(key)
-        if not number:
+        if self._run.store.exists(key) or not self._seat.leases.take(key):
             return False
         try:
-            return (number > 1 and self._run.store.exists(key)) or self._unless_forgotten(task.round, train)
+            return self._unless_forgotten(task.round, train)
         finally:
             self._seat.leases.done(key)
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from fl_core import resume, run, scheduler, server
-from fl_core.codec import Record, decode_tensors
+from fl_core.codec import Record, decode_tensors, sha256
 from fl_core.errors import InputError, QuorumError
 from fl_core.flight import flying, in_flight, tasks_in_flight
 from fl_core.fork import fork
@@ -211,6 +211,15 @@ def test_a_forged_reply_is_refused_and_the_next_takes_its_place(changes: dict[st
     assert verify(one.store).found == []
 
 
+def test_everybody_counts_equally_whatever_a_reply_says() -> None:
+    one = federation(starting({1: ["a", "b"]}, buffer_size=2))
+    scheduler.plan(one, 1)
+    forge(one, arrive(one, "a", 1), record={"clients": {"a": {"weight": 1e9, "metrics": {}}}})
+    arrive(one, "b", 1)
+    server.close(one, 1)
+    assert numbers(one.state(2).weights) == [1, 0, -1]  # (.5 + 1.5) / 2
+
+
 def test_a_reply_that_another_worker_signed_is_refused() -> None:
     one = federation(starting(STARTS), workers=4)
     scheduler.plan(one, 1)
@@ -249,6 +258,15 @@ def test_a_round_below_its_quorum_is_tried_again_by_those_who_failed() -> None:
     assert list(closed["clients"]) == ["b"]
 
 
+def test_who_failed_in_an_open_round_is_asked_again_though_it_started_in_an_earlier_one() -> None:
+    one = federation()
+    round_of(one, 1, a=1)
+    scheduler.plan(one, 2)
+    failed = arrive(one, "b", 1, leave_out={"b": "raised OSError"})
+    server.forget_failed_replies(one, 2)
+    assert not one.store.exists(failed)
+
+
 # ---- any process may die ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -279,11 +297,12 @@ def test_a_server_that_died_between_close_and_state_makes_the_same_state() -> No
     assert other.digest(state_key(4)) == digest
 
 
-def remembering() -> Strategy:
-    """Each client remembers from which round it last started."""
+def remembering(until: int = 9) -> Strategy:
+    """Each client remembers from which round it last started, up to a round."""
 
     def train(client: Client, state: RoundState, memory: Weights, message: Weights) -> tuple[ClientUpdate, Weights]:
-        return ClientUpdate({name: value * 0 for name, value in state.weights.items()}, 1), {"round": np.array([state.round])}
+        kept = {"round": np.array([state.round])} if state.round <= until else {}
+        return ClientUpdate({name: value * 0 for name, value in state.weights.items()}, 1), kept
 
     strategy = starting({1: ["a", "b"], 2: ["a"], 3: ["a"], 4: ["b"]}, staleness_max=2)
     return replace(strategy, exchanges=(Exchange("train", train, form="list"),))
@@ -298,6 +317,16 @@ def test_a_clients_memory_counts_once_its_reply_is_accepted_however_late() -> No
     assert "strategy.round" not in read_memory(one, "b", 2)
     server.close(one, 2)
     assert read_memory(again(one), "b", 3)["strategy.round"] == [1]
+
+
+def test_what_a_client_wrote_for_a_reply_that_was_refused_never_counts() -> None:
+    one = federation(remembering(until=1))
+    scheduler.plan(one, 1)
+    forge(one, arrive(one, "a", 1), record={"round": 2})
+    arrive(one, "b", 1)
+    server.close(one, 1)
+    round_of(one, 2, a=2)
+    assert read_memory(one, "a", 3) == {}
 
 
 def test_replies_and_states_that_may_still_count_are_kept() -> None:
@@ -420,6 +449,13 @@ def test_a_server_that_makes_a_stale_reply_fresh_is_found(closed_rounds: Run) ->
     found = verify(closed_rounds.store).found
     assert f"'{close_key(3)}' lists other clients than its replies are of." in found
     assert "'rounds/0004/state.safetensors' is not what the replies of round 3 add up to." in found
+
+
+def test_a_reply_to_another_plan_is_found_though_server_and_worker_agree(closed_rounds: Run) -> None:
+    (key,) = closed_rounds.record(close_key(3))["replies"]
+    forge(closed_rounds, key, record={"plan": "0" * 64})
+    rewrite(closed_rounds, close_key(3), replies={key: sha256(closed_rounds.store.get(key))})
+    assert f"'{key}' is not the reply of b to the plan of round 1." in verify(closed_rounds.store).found
 
 
 def test_a_plan_that_conceals_who_is_in_flight_is_found(closed_rounds: Run) -> None:
