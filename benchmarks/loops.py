@@ -9,7 +9,7 @@ import paddle
 
 from fl_core.federation import open_household
 from fl_core.job import parse_bundle
-from fl_core.paddle_private import quick_flags
+from fl_core.paddle_private import quick_calls
 from fl_core.program import load_program
 from fl_core.types import Examples
 
@@ -58,7 +58,7 @@ def fastest(opened: Opened) -> None:
     parameters = [p for p in opened.net.parameters() if not p.stop_gradient]
     weights = opened.net.state_dict()
     rate = paddle.to_tensor(opened.learning_rate, dtype="float32")
-    with quick_flags():
+    with quick_calls():
         _fastest_steps(opened, parameters, weights, rate)
 
 
@@ -76,9 +76,9 @@ def _fastest_steps(opened: Opened, parameters: Sequence[Any], weights: Mapping[s
 
 def _parts(rows: Any, size: int) -> list[Any]:
     """Parts of `size` rows without a copy, and what is left."""
-    whole = rows.shape[0] // size * size
-    parts = paddle.unbind(rows[:whole].reshape([-1, size, *rows.shape[1:]]))
-    return [*parts, rows[whole:]] if whole < rows.shape[0] else parts
+    whole, left = divmod(rows.shape[0], size)
+    parts = paddle.unbind((rows[:-left] if left else rows).reshape([whole, size, *rows.shape[1:]]))
+    return [*parts, rows[-left:]] if left else parts
 
 
 LOOPS: dict[str, Callable[[Opened], None]] = {"ordinary": ordinary, "fastest": fastest}

@@ -20,7 +20,7 @@ with warnings.catch_warnings():
 from fl_core.errors import InputError, did_you_mean
 from fl_core.model_memory import ModelMemory
 from fl_core.numerics import describe_processor
-from fl_core.paddle_private import is_plain_sgd, quick_flags, sgd_step
+from fl_core.paddle_private import Step, is_plain_sgd, quick_calls, sgd_step
 from fl_core.program import Program
 from fl_core.section import Optimizer
 from fl_core.sentence import ended
@@ -28,6 +28,7 @@ from fl_core.types import Correction, Examples, LocalWork, Trained, Weights
 
 EVALUATION_BATCH = 512
 BATCHES_AT_ONCE = 64
+OneStep = Callable[[tuple[Any, Any]], np.ndarray]
 REFUSED_OPTIMIZERS = {"Dpsgd": "it gives no differential privacy"}
 
 
@@ -70,6 +71,7 @@ class Learner:
         self._memory = ModelMemory(tensors)
         self._make_optimizer = _optimizer_maker(program, optimizer)
         self._keep = optimizer.state == "keep"
+        self._kept_step: tuple[float, Step | None] | None = None
         first = self._make_optimizer(self._parameters)
         if self._keep and isinstance(first, paddle.optimizer.LBFGS):
             raise InputError("optimizer.state is 'keep', but LBFGS has no state that could be stored; set it to 'reset'.")
@@ -103,14 +105,11 @@ class Learner:
         self._memory.load(weights)
         paddle.seed(seed)
         self._net.train()
-        optimizer = self._make_optimizer(self._parameters, rate_factor)
-        if self._keep and optimizer_state:
-            _set_state(optimizer, optimizer_state)
-        step = self._stepper(optimizer, correction)
-        losses: list[float] = []
+        step, state_after = self._stepper(correction, optimizer_state, rate_factor)
+        losses: list[Any] = []
         seen = 0
         # An optimizer names its state when it first steps; counted anew for each fit, the names are those that a kept state has.
-        with paddle.utils.unique_name.guard(), quick_flags():
+        with paddle.utils.unique_name.guard(), quick_calls():
             for batch in self._batches(examples, work, np.random.Generator(np.random.PCG64(seed))):
                 losses.append(step(batch))
                 seen += self._program.cases(batch[1])
@@ -119,16 +118,29 @@ class Learner:
         if self._has_buffers:
             # A forward pass may put a new tensor in a buffer's place.
             self._memory = ModelMemory(_tensors_of(self._net))
-        metrics = {"loss": float(np.mean(losses)), "seen": float(seen)}
-        return Trained(self._memory.move_since(weights), len(examples), len(losses), metrics), _get_state(optimizer) if self._keep else {}
+        metrics = {"loss": float(np.mean(losses, dtype=np.float64)), "seen": float(seen)}
+        return Trained(self._memory.move_since(weights), len(examples), len(losses), metrics), state_after()
 
-    def _stepper(self, optimizer: Any, correction: Correction | None) -> Callable[[tuple[Any, Any]], float]:
-        """A function that trains on one batch and gives its loss: the private step where it does the same, else Paddle's public loop."""
+    def _stepper(self, correction: Correction | None, optimizer_state: Weights | None, rate_factor: float) -> tuple[OneStep, Callable[[], Weights]]:
+        """A function that trains on one batch and gives its loss, and one that gives the optimizer's state after: the private step where it does the same
+        as Paddle's public loop, else that loop."""
         loss_of = self._loss_of()
-        fast = None if correction else sgd_step(optimizer, self._parameters)
+        plain = None if correction else self._plain_step(rate_factor)
+        if plain is not None:
+            return lambda batch: plain(loss_of(batch)), dict
+        optimizer = self._make_optimizer(self._parameters, rate_factor)
+        if self._keep and optimizer_state:
+            _set_state(optimizer, optimizer_state)
+        return self._public_step(optimizer, loss_of, correction), lambda: _get_state(optimizer) if self._keep else {}
+
+    def _plain_step(self, rate_factor: float) -> Step | None:
+        """The private step at this rate, None where the optimizer is no plain SGD; kept, because to make it for each client costs as much as a step."""
+        if self._kept_step is None or self._kept_step[0] != rate_factor:
+            self._kept_step = rate_factor, sgd_step(self._make_optimizer(self._parameters, rate_factor), self._parameters)
+        return self._kept_step[1]
+
+    def _public_step(self, optimizer: Any, loss_of: Callable[[tuple[Any, Any]], Any], correction: Correction | None) -> OneStep:
         correct = self._corrector(correction) if correction else lambda: None
-        if fast is not None:
-            return lambda batch: fast(loss_of(batch))
 
         def gradients(batch: tuple[Any, Any]) -> Any:
             loss = loss_of(batch)
@@ -140,7 +152,7 @@ class Learner:
             optimizer.clear_grad()  # LBFGS asks several times a step
             return gradients(batch)
 
-        def step(batch: tuple[Any, Any]) -> float:
+        def step(batch: tuple[Any, Any]) -> Any:
             if isinstance(optimizer, paddle.optimizer.LBFGS):
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", UserWarning)  # Paddle warns of its own code
@@ -149,7 +161,7 @@ class Learner:
                 loss = gradients(batch)
                 optimizer.step()
             optimizer.clear_grad()
-            return float(loss.item())  # tensors that are kept would take memory that is warm from those that follow
+            return loss.numpy()
 
         return step
 
@@ -170,8 +182,8 @@ class Learner:
         while steps > 0:
             rows = random.permutation(len(examples)) if work.shuffle else np.arange(len(examples))
             for start in range(0, len(rows), at_once):
-                chosen = rows[start : start + at_once]
-                for batch in zip(_cut(x, chosen, work.batch_size), _cut(y, chosen, work.batch_size), strict=True):
+                chosen = paddle.to_tensor(rows[start : start + at_once])
+                for batch in zip(_cut(x(chosen), work.batch_size), _cut(y(chosen), work.batch_size), strict=True):
                     if steps > 0:
                         yield batch
                         steps -= 1
@@ -300,22 +312,21 @@ def _said(error: Exception) -> str:
     return ended(own or (lines[0] if lines else "no message"))
 
 
-def _rows(values: np.ndarray) -> Callable[[np.ndarray], Any]:
-    """A function that gives rows of the values as a tensor; Paddle reads them where they lie, unless it cannot gather them or may not share them."""
+def _rows(values: np.ndarray) -> Callable[[Any], Any]:
+    """A function that gathers rows of the values; Paddle reads them where they lie, unless it cannot gather them or may not share them."""
     if values.dtype == np.float16 or not values.flags.c_contiguous or not values.flags.writeable:
-        return lambda rows: paddle.to_tensor(values[rows])
+        return lambda rows: paddle.to_tensor(values[rows.numpy()])
     whole = paddle.utils.dlpack.from_dlpack(values)
-    return lambda rows: paddle.gather(whole, paddle.to_tensor(rows))
+    return lambda rows: paddle.gather(whole, rows)
 
 
-def _cut(take: Callable[[np.ndarray], Any], rows: np.ndarray, size: int) -> list[Any]:
-    """These rows as tensors of `size` rows each, the last of what is left; whole ones are views of one tensor, which is cheaper than to split it."""
-    whole = len(rows) // size * size
-    left = [take(rows[whole:])] if whole < len(rows) else []
+def _cut(rows: Any, size: int) -> list[Any]:
+    """Parts of `size` rows, the last of what is left; the whole ones are views of one tensor, which is cheaper than to split it."""
+    whole, left = divmod(rows.shape[0], size)
     if not whole:
-        return left
-    found = take(rows[:whole])
-    return [*paddle.unbind(found.reshape([whole // size, size, *found.shape[1:]])), *left]
+        return [rows]
+    parts = list(paddle.unbind((rows[:-left] if left else rows).reshape([whole, size, *rows.shape[1:]])))
+    return [*parts, rows[-left:]] if left else parts
 
 
 def _optimizer_maker(program: Program, settings: Optimizer) -> Any:
