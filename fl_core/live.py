@@ -86,10 +86,10 @@ def _lead_round(run: Run, round: int, replies: Rhythm) -> bool:
     """Plans and closes one round; True where the plan says that the job is finished."""
     with staged(run, "select", round):
         plan = scheduler.plan(run, round)
-    if plan["finished"]:
-        return True
     if round > 1:
         server.forget(run, round - 1)  # now, because the workers train meanwhile
+    if plan["finished"]:
+        return True
     if run.strategy.buffer_size:
         asynchronous.close_by_arrivals(run, plan, replies, round_seconds_max(run.job))
         return False

@@ -62,6 +62,7 @@ def test_a_federation_over_the_store_ends_in_the_digest_of_one_process(tmp_path:
     assert [worker.result(60) for worker in workers] == [3, 3, 3, 3]
     assert result.digest == undisturbed
     assert result.summary["runner"] == "live"
+    assert {key.split("/")[1] for key in result.run.store.list("rounds/") if "/train/" in key} == {"0003"}  # keep_updates: last_round
     assert verify(FileStore(tmp_path / "run")).found == []
     assert [entry["standing"] for entry in status_of(result.run)["workers"]] == ["is done"] * 3
 
