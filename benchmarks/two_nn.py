@@ -24,11 +24,12 @@ def measure(quick: bool) -> Measured:
     with Pool(1) as one, Pool(2) as two:
         for net, hidden in SIZES.items():
             for form in ("layers", "functional"):
-                found[f"{form} {net}"] = beside_loops(two_nn_job(form, rounds, hidden), ["ordinary", "fastest"], one)
+                found[f"{form} {net}"] = beside_loops(two_nn_job(form, rounds, hidden), ["ordinary", "fastest", "patched"], one)
         short = two_nn_job("layers", 6)
         processes = in_turn({"one": lambda: _middle(round_seconds(short, one)), "two": lambda: _middle(round_seconds(short, two))}, repeats)
     for name, seconds in found.items():
         figures[f"to_limit {name}"] = ratio(seconds["fastest"], seconds["engine"])
+        figures[f"to_patched {name}"] = ratio(seconds["patched"], seconds["engine"])
         figures[f"to_ordinary {name}"] = ratio(seconds["ordinary"], seconds["engine"])
         figures[f"spread {name}"] = spread([a / b for a, b in zip(seconds["fastest"], seconds["engine"], strict=True)])
         figures[f"examples_per_cpu_second {name}"] = round(CLIENTS * EXAMPLES / _middle(seconds["engine"]))

@@ -6,17 +6,19 @@ command can start the nursery before anything else.
 """
 
 import json
+import math
 import os
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Client, Connection, wait
+from multiprocessing.connection import Client, Connection
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -120,7 +122,7 @@ class Pool:
                         todo.popleft()
                         busy[trainer.connection] = trainer
                 nearest = min(trainer.deadline for trainer in busy.values())
-                ready = wait(list(busy), max(0.0, nearest - time.monotonic()))
+                ready = _wait(busy, max(0.0, nearest - time.monotonic()))
                 for connection in list(busy):
                     trainer = busy[connection]
                     outcome = trainer.receive() if connection in ready else trainer.late()
@@ -237,6 +239,15 @@ class Nursery:
             self._process.kill()
             self._process.wait()
         self._folder.cleanup()
+
+
+def _wait(connections: Iterable[Connection], seconds: float) -> list[Connection]:
+    """The connections that have something to say, or have ended; as `multiprocessing.connection.wait`, at a tenth of its cost, which each client pays."""
+    poll = select.poll()
+    by_number = {connection.fileno(): connection for connection in connections}
+    for number in by_number:
+        poll.register(number, select.POLLIN)
+    return [by_number[number] for number, _ in poll.poll(math.ceil(seconds * 1000))]
 
 
 def _error(kind: str, text: str) -> FederationError:
