@@ -17,8 +17,8 @@ from fl_core.run_folder import Run, close_key, evaluation_key, metrics_key, plan
 from fl_core.seat import STATUS, Seat
 from fl_core.waiting import Rhythm
 from fl_core.worker import newly_due, tasks_of, train_part
+from tests.fl_core.arriving import PEOPLE, again, arrive, federation, round_of, starting
 from tests.fl_core.harness import opener
-from tests.fl_core.test_arrivals import PEOPLE, again, arrive, federation, round_of, starting
 
 
 @dataclass
