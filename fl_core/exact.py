@@ -75,6 +75,16 @@ def add_move(totals: Mapping[str, np.ndarray], move: Weights, weight: float) -> 
             total[start:stop] += bits
 
 
+def narrow(totals: Weights) -> dict[str, np.ndarray]:
+    """The sums as int32 where all of a tensor's fit, which halves what is sent, hashed and stored; they add to wider totals as they are."""
+    return {name: _narrowed(total) for name, total in totals.items()}
+
+
+def _narrowed(total: np.ndarray) -> np.ndarray:
+    small = total.astype(np.int32)
+    return small if np.array_equal(small, total) else total
+
+
 def add_totals(totals: Mapping[str, np.ndarray], more: Weights) -> None:
     """Adds the sums of another part to the totals, in place."""
     for name, value in more.items():

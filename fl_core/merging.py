@@ -33,7 +33,7 @@ class Merging:
             if self._totals:
                 exact.add_totals(self._totals, tensors)
             else:
-                self._totals = {name: np.array(value) for name, value in tensors.items()}
+                self._totals = {name: np.array(value, np.int64) for name, value in tensors.items()}
             self._weight += sum(figures["weight"] for figures in reply["clients"].values())
 
     def update(self, clients: Sequence[str], population: int, staleness: Mapping[str, int] = NOBODY) -> ModelUpdate:

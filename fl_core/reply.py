@@ -14,6 +14,7 @@ from fl_core.types import Form, Weights
 from fl_core.worker import states_of
 
 NO_REPLY = "its worker gave no reply"
+SUMS = (np.dtype(np.int64), np.dtype(np.int32))
 
 
 class ClientFigures(BaseModel):
@@ -67,6 +68,6 @@ def _why_not_merged(form: Form, tensors: Weights, reply: Record, expected: Weigh
         reasons = ((client, why_unexpected(move, expected) or why_not_finite(move, weight)) for client, move, weight in apart(tensors, reply))
         return next((f"{client}: {why}" for client, why in reasons if why), None)
     if form == "sum" and reply["clients"]:
-        odd = next((f"its sum of '{name}' holds {value.dtype}, not int64" for name, value in tensors.items() if value.dtype != np.int64), None)
+        odd = next((f"its sum of '{name}' holds {value.dtype}, not int64 or int32" for name, value in tensors.items() if value.dtype not in SUMS), None)
         return odd or why_unexpected(tensors, expected)
     return None

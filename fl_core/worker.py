@@ -166,7 +166,7 @@ def train_part(
         "run": run.name, "round": task.round, "exchange": task.exchange, "worker": task.worker, "part": task.part, "form": trip.form,
         "plan": run.digest(plan_key(task.round)), "clients": folded.clients, "failures": failures, **({"states": named} if named else {}),
     }  # fmt: skip
-    run.put_tensors(key_of(task), folded.tensors, record)
+    run.put_tensors(key_of(task), folded.reply(), record)
 
 
 def states_of(plan: Record, clients: Sequence[str]) -> dict[str, str]:
@@ -198,6 +198,10 @@ class _Folded:
         if self._form == "list":
             return why_not_finite(update.move, update.weight)
         return exact.why_not_summable(update.move, update.weight * self._unit)
+
+    def reply(self) -> dict[str, np.ndarray]:
+        """What is sent."""
+        return exact.narrow(self.tensors) if self._form == "sum" else self.tensors
 
     def add(self, client: str, update: ClientUpdate) -> None:
         weight = exact.whole(update.weight * self._unit) if self._form == "sum" else float(update.weight)

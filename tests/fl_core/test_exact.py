@@ -1,5 +1,7 @@
 """Exact sums: order and grouping never matter, the error is below float32's, and what cannot be summed is refused."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -70,3 +72,15 @@ def test_scalars_and_empty_tensors_are_summed() -> None:
     exact.add_move(totals, move, 0.5)
     assert int(totals["scalar"]) == exact.whole(0.25)
     assert totals["none"].shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("total", "dtype"), [([2**31 - 1, -(2**31)], np.int32), ([2**31, 0], np.int64), ([0, -(2**31) - 1], np.int64), ([2**32, 0], np.int64), ([], np.int32)]
+)
+def test_sums_are_sent_in_half_the_bytes_where_they_fit_and_stay_the_same_numbers(total: list[int], dtype: type[np.signedinteger[Any]]) -> None:
+    whole = {"w": np.array(total, np.int64)}
+    narrow = exact.narrow(whole)
+    assert narrow["w"].dtype == dtype
+    assert narrow["w"].tolist() == total
+    exact.add_totals(whole, narrow)
+    assert whole["w"].tolist() == [2 * value for value in total]

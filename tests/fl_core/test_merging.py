@@ -22,6 +22,14 @@ def test_sums_are_added_in_any_order_and_leave_the_replies_as_they_were() -> Non
     assert [tensors["w"].tolist() for tensors, _ in replies] == [[1], [2], [3]]
 
 
+def test_narrow_and_wide_sums_add_without_a_wrap() -> None:
+    most = np.array([2**31 - 1], np.int32)
+    merging = Merging("sum")
+    for tensor in (most, most, np.array([2**40], np.int64)):
+        merging.add({"w": tensor}, {"clients": {"c": {"weight": 1}}})
+    assert merging.update(["c"], 1).total["w"].tolist() == [2 * (2**31 - 1) + 2**40]
+
+
 def test_what_was_decided_with_its_update_is_the_same_when_it_is_merged_again() -> None:
     run = three_clients()
     replied(run)

@@ -128,7 +128,7 @@ def test_sums_that_are_not_whole_numbers_leave_their_clients_out() -> None:
     run = three_clients()
     replied(run)
     forge(run, "worker-1", lambda tensors, reply: tensors.update(more=np.ones(3, np.float32)))
-    assert reasons(decided(run)) == {"b": "its sum of 'more' holds float32, not int64"}
+    assert reasons(decided(run)) == {"b": "its sum of 'more' holds float32, not int64 or int32"}
 
 
 def test_a_damaged_reply_leaves_its_clients_out() -> None:

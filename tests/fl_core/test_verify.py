@@ -165,7 +165,7 @@ def _replace(one: Run, data: bytes, worker: str = "worker-1", part: int = 0) -> 
 def _forged(one: Run, signer: str, key: bytes) -> bytes:
     """A reply of worker-1 whose totals are a million times what they were."""
     tensors, record = decode_tensors(one.store.get(reply_key(1, "train", "worker-1", 0)), "reply")
-    big = {name: value * 1000 for name, value in tensors.items()}
+    big = {name: value.astype(np.int64) * 1000 for name, value in tensors.items()}
     plain = {word: value for word, value in record.items() if word not in ("signature", "signer")}
     return encode_tensors(big, sign({**plain, "tensors": digest_weights(big)}, signer, key))
 
