@@ -51,7 +51,8 @@ class Sets:
         return FederatedData(tuple(self.quarters), tuple(map(len, self.quarters.values())), self.quarters.__getitem__, lambda: self.test)
 
     def alone(self, examples: Examples) -> FederatedData:
-        return FederatedData(("alone",), (len(examples),), lambda client: examples, lambda: self.test)
+        test = self.test  # and not the whole of self, which would be carried to each process
+        return FederatedData(("alone",), (len(examples),), lambda client: examples, lambda: test)
 
 
 def measure(quick: bool, sessions: Path | None = None, steps_at_most: int = TRAINING_STEPS_MAX, rounds_at_most: int = ROUNDS) -> Measured:

@@ -10,18 +10,17 @@ from fl_core.types import Examples
 
 WORKERS = 4
 # Of longer logs the last sessions with so many steps are learnt from, and test sessions with so many measured: some 20 minutes on two cores in all.
-TRAINING_STEPS_MAX, TEST_STEPS_MAX = 500_000, 30_000
-# With more items than that drawn ones stand for those that a batch does not want.
-SCORED_ITEMS_MAX, NEGATIVES = 8192, 2048
+TRAINING_STEPS_MAX, TEST_STEPS_MAX = 500_000, 20_000
+# So many drawn items stand for those that a batch does not want; a client that has no more of its own scores these.
+NEGATIVES = 2048
 # Adam's: averaging shortens moves and cancels noise, so a federation takes longer steps.
 FEDERATED_RATE, ALONE_RATE = 0.01, 0.004
 # Sessions a batch: of so many steps there are batches enough to make them larger, which saves a third of Adam's time.
 BATCH_SIZES = {0: 50, 250_000: 100}
 # Small sets are gone through more often, so that each model learns from so many steps at least: (epochs at least, steps at least, epochs at most).
-CENTRAL, QUARTER = (12, 400_000, 60), (20, 200_000, 60)
-# A worker's epochs in a round: averaging shortens the moves of items that few workers have, so the rarer a worker meets an item the more, up to a limit;
-# (epochs at least, steps an item, epochs at most), and so many steps of all workers in a round, or one epoch.
-ROUND, ROUND_STEPS_MAX = (2, 10, 5), 1_500_000
+CENTRAL, QUARTER, ROUND = (12, 400_000, 60), (20, 200_000, 60), (2, 20_000, 4)
+# In a round all workers together learn from no more steps than that, or go through theirs once.
+ROUND_STEPS_MAX = 1_500_000
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,11 @@ class Plan:
 
 def plan(whole: Examples, quarter: Examples) -> Plan:
     items = items_of(whole)
-    negatives = {"negatives": NEGATIVES} if items > SCORED_ITEMS_MAX else {}
     steps = steps_of(whole)
-    in_a_round = min(_epochs(steps_of(quarter) / items, ROUND), max(1, ROUND_STEPS_MAX // steps))
+    in_a_round = min(_epochs(steps_of(quarter), ROUND), max(1, ROUND_STEPS_MAX // steps))
     batch_size = max(size for least, size in BATCH_SIZES.items() if least <= steps)
-    return Plan({"name": "gru4rec", "items": items, **negatives}, batch_size, _epochs(steps, CENTRAL), _epochs(steps_of(quarter), QUARTER), in_a_round)
+    program = {"name": "gru4rec", "items": items, "negatives": NEGATIVES}
+    return Plan(program, batch_size, _epochs(steps, CENTRAL), _epochs(steps_of(quarter), QUARTER), in_a_round)
 
 
 def items_of(examples: Examples) -> int:
@@ -52,6 +51,6 @@ def steps_of(examples: Examples) -> int:
     return int(np.count_nonzero(examples.y))
 
 
-def _epochs(steps: float, limits: tuple[int, int, int]) -> int:
+def _epochs(steps: int, limits: tuple[int, int, int]) -> int:
     least, wanted, most = limits
     return min(most, max(least, ceil(wanted / steps)))

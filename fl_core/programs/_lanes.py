@@ -6,7 +6,9 @@ Whole sessions only, so that a batch needs nothing of the one before; the longes
 from collections.abc import Iterator
 
 import numpy as np
+import paddle
 
+from fl_core.program import Batch
 from fl_core.types import Examples, LocalWork
 
 
@@ -21,6 +23,32 @@ def session_batches(examples: Examples, work: LocalWork, random: np.random.Gener
                 return
             yield pack(examples, rows, lengths[rows])
             done += 1
+
+
+def draw_with(
+    batches: Iterator[tuple[np.ndarray, np.ndarray]], examples: Examples, count: int, random: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The batches, and with each so many items drawn evenly from those that the examples hold, or all of them where they are no more.
+
+    They lie below y in rows of their own, as numbers below 0 so that nobody takes them for items to tell, behind the number of items drawn from.
+    """
+    known = np.union1d(examples.x, examples.y)
+    known = known[known > 0]
+    for x, y in batches:
+        drawn = known[random.integers(0, len(known), count)] if len(known) > count else known
+        rows = np.zeros((-(-(len(drawn) + 1) // y.shape[1]), y.shape[1]), np.int64)
+        rows.flat[: len(drawn) + 1] = [-len(known), *-drawn]
+        yield x, np.concatenate([y, rows])
+
+
+def drawn_with(batch: Batch, items: int, count: int) -> tuple[np.ndarray, int]:
+    """The items, counted from 0, that were drawn with a batch, and from how many; for a batch without any so many of all `items`."""
+    x, y = batch
+    if len(y) == len(x):
+        return paddle.randint(0, items, [count]).numpy(), items
+    known, *drawn = -y[len(x) :].numpy().ravel()
+    found = np.array(drawn)
+    return found[found > 0] - 1, int(known)
 
 
 def pack(examples: Examples, rows: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from fl_core.errors import InputError
 from fl_core.program import Batch, Program
 from fl_core.programs._classification import Classes, Size
 from fl_core.programs._gru4rec import SessionNetwork
-from fl_core.programs._lanes import session_batches
+from fl_core.programs._lanes import draw_with, drawn_with, session_batches
 from fl_core.types import Examples, LocalWork
 
 LossName = Literal["cross_entropy", "top1", "bpr"]
@@ -37,8 +37,9 @@ def program(
 ) -> Program:
     """x (N, steps) items from 1 to `items`, 0 where a session has ended, y (N, steps) the item after each, 0 where there is none to tell.
 
-    `cross_entropy` is over all items, or over the item itself and `negatives` items drawn evenly for each batch, corrected for that. `top1` and `bpr`
-    compare with the batch's other items and, where given, `negatives` items drawn evenly. Loss and metrics are means over the items to tell:
+    `cross_entropy` is over all items, or over those that a batch wants and `negatives` items drawn evenly for it, corrected for that. `top1` and `bpr`
+    compare with the batch's other items and, where given, `negatives` items drawn evenly. Drawn are items that the client's own sessions hold: of others
+    it knows nothing, and Adam would push them away as far as it pulls its own. Loss and metrics are means over the items to tell:
     recall_at_20, the share that is among the 20 best scores, and mrr_at_20, the mean of 1 / rank where it is.
     """
     losses: dict[LossName, Callable[[SessionNetwork, Batch], Any]] = {
@@ -49,7 +50,8 @@ def program(
 
     def batches(examples: Examples, work: LocalWork, random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         _check(examples, items)
-        return session_batches(examples, work, random, positions_max=TRAINING_SCORES_MAX // items)
+        found = session_batches(examples, work, random, positions_max=TRAINING_SCORES_MAX // min(items, negatives or items))
+        return draw_with(found, examples, negatives, random) if negatives else found
 
     return Program(
         model=lambda: SessionNetwork(items, hidden, dropout, tied),
@@ -72,7 +74,7 @@ def _check(examples: Examples, items: int) -> None:
 def told(net: SessionNetwork, batch: Batch) -> tuple[paddle.Tensor, paddle.Tensor]:
     """The states (positions, hidden) from which an item is to be told, and that item (positions,) int64, counted from 0."""
     x, y = batch
-    wanted = y.flatten().astype("int64")
+    wanted = y[: len(x)].flatten().astype("int64")
     where = paddle.nonzero(wanted).flatten()
     return paddle.gather(net(x).reshape([-1, net.hidden]), where), paddle.gather(wanted, where) - 1
 
@@ -80,22 +82,23 @@ def told(net: SessionNetwork, batch: Batch) -> tuple[paddle.Tensor, paddle.Tenso
 def cross_entropy(net: SessionNetwork, batch: Batch, negatives: int | None = None) -> paddle.Tensor:
     """The mean cross-entropy, over all items, or over the batch's wanted ones and evenly drawn ones that stand for all others."""
     states, wanted = told(net, batch)
-    if negatives is None or negatives >= net.items:
+    if negatives is None:
         return F.cross_entropy(net.score(states), wanted)
-    candidates, raised, places = draw_candidates(wanted.numpy(), net.items, paddle.randint(0, net.items, [negatives]).numpy())
+    drawn, known = drawn_with(batch, net.items, negatives)
+    candidates, raised, places = draw_candidates(wanted.numpy(), known, drawn)
     return F.cross_entropy(net.score(states, paddle.to_tensor(candidates)) + paddle.to_tensor(raised), paddle.to_tensor(places))
 
 
-def draw_candidates(wanted: np.ndarray, items: int, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def draw_candidates(wanted: np.ndarray, known: int, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The items to score (candidates,), by how much to raise each score, and where among them each wanted item is.
 
-    Wanted items stand for themselves, and each drawn one that nobody wants for an even share of all that nobody wants: its score is raised by the
-    logarithm of how many. So the sum over the candidates' exponentials is that over all items on average, and exact for the popular ones, which some
-    step of a batch wants.
+    Wanted items stand for themselves, and each drawn one that nobody wants for an even share of the `known` that nobody wants: its score is raised by
+    the logarithm of how many. So the sum over the candidates' exponentials is that over all known items on average, and exact for the popular ones,
+    which some step of a batch wants.
     """
     own, places = np.unique(wanted, return_inverse=True)
     others = drawn[~np.isin(drawn, own)]
-    share = (items - len(own)) / max(len(others), 1)
+    share = (known - len(own)) / max(len(others), 1)
     raised = np.concatenate([np.zeros(len(own)), np.full(len(others), np.log(max(share, 1.0)))])
     return np.concatenate([own, others]), raised.astype(np.float32), places
 
@@ -105,7 +108,7 @@ def pairwise(net: SessionNetwork, batch: Batch, negatives: int, compare: Callabl
     states, wanted = told(net, batch)
     others = paddle.unique(wanted)
     if negatives:
-        others = paddle.concat([others, paddle.randint(0, net.items, [negatives])])
+        others = paddle.concat([others, paddle.to_tensor(drawn_with(batch, net.items, negatives)[0])])
     counted = (others.unsqueeze(0) != wanted.unsqueeze(1)).astype("float32")
     compared = compare(_own_score(net, states, wanted), net.score(states, others))
     return (compared * counted).sum() / counted.sum().clip(1)

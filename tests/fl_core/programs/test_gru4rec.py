@@ -15,7 +15,7 @@ from fl_core.pool import Pool
 from fl_core.program import Program
 from fl_core.programs import gru4rec
 from fl_core.programs._gru4rec import SessionNetwork
-from fl_core.programs._lanes import session_batches
+from fl_core.programs._lanes import drawn_with, session_batches
 from fl_core.section import Optimizer
 from fl_core.types import Examples, LocalWork
 
@@ -137,6 +137,33 @@ def test_wanted_items_stand_for_themselves_and_drawn_ones_for_all_the_others() -
     assert places.tolist() == [0, 1, 0]
     candidates, raised, _ = gru4rec.draw_candidates(np.array([3]), 10, np.array([3, 3]))
     assert (candidates.tolist(), raised.tolist()) == ([3], [0])
+
+
+def test_a_client_draws_from_its_own_items_alone() -> None:
+    program = gru4rec.program(items=30, hidden=4, dropout=0.0, negatives=5)
+    assert program.batches is not None
+    for x, y in program.batches(LONG_FIRST, LocalWork(batch_size=2), np.random.default_rng(0)):
+        drawn, known = drawn_with((paddle.to_tensor(x), paddle.to_tensor(y)), 30, 5)
+        assert (len(drawn), known) == (5, 9)
+        assert set(drawn.tolist()) <= set(range(9))
+        assert program.cases(y) == np.count_nonzero(y[: len(x)])
+        net = network(items=30)
+        program.loss(net, (paddle.to_tensor(x), paddle.to_tensor(y))).backward()
+        assert not net.bias.grad.numpy()[9:].any()
+        assert not net.embedding.grad.numpy()[9:].any()
+
+
+def test_a_client_with_no_more_items_than_are_drawn_scores_all_of_them_once() -> None:
+    own = Examples(np.array([[2, 5]]), np.array([[5, 7]]))
+    sampled, whole = gru4rec.program(items=7, hidden=4, dropout=0.0, negatives=3), gru4rec.program(items=3, hidden=4, dropout=0.0)
+    assert sampled.batches is not None
+    net, small = network(items=7), network(items=3)
+    for name, parameter in small.named_parameters():
+        found = dict(net.named_parameters())[name]
+        parameter.set_value(paddle.gather(found, paddle.to_tensor([1, 4, 6])) if found.shape[0] == 7 else found)
+    (batch,) = sampled.batches(own, LocalWork(batch_size=1), np.random.default_rng(0))
+    by_hand = whole.loss(small, (paddle.to_tensor([[1, 2]]), paddle.to_tensor([[2, 3]])))
+    assert float(sampled.loss(net, tuple(map(paddle.to_tensor, batch)))) == pytest.approx(float(by_hand), abs=1e-6)
 
 
 def learner(program: Program) -> Learner:
