@@ -6,13 +6,14 @@ import statistics
 import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from benchmarks.harness import Measured, cpu_seconds, processes_below, ratio, spread
+from benchmarks.harness import Measured, cpu_seconds, in_turn, processes_below, ratio, spread
 from benchmarks.loop_process import LoopProcess
 from fl_core import run
 from fl_core.job import Job, parse_job
@@ -76,6 +77,19 @@ def round_seconds(job: Job, pool: Pool) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         run(job, out=Path(folder) / "run", pool=pool, on_round=lambda progress: ends.append(time.perf_counter()))
     return [after - before for before, after in itertools.pairwise(ends)]
+
+
+def two_loops_to_one(job: Job, pairs: int) -> float:
+    """How much two plain loops in processes of their own get done beside one, by the clock: as much as the machine's cores give."""
+    with LoopProcess(job) as one, LoopProcess(job) as other, ThreadPoolExecutor(2) as threads:
+
+        def seconds(*processes: LoopProcess) -> float:
+            start = time.perf_counter()
+            list(threads.map(lambda process: process.cpu_seconds("fastest"), processes))
+            return time.perf_counter() - start
+
+        found = in_turn({"alone": lambda: seconds(one), "both": lambda: seconds(one, other)}, pairs)
+    return ratio([2 * alone for alone in found["alone"]], found["both"])
 
 
 def beside_plain_loop(job: Job, settings: Mapping[str, Any], examples: int) -> Measured:

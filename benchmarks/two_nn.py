@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from benchmarks.harness import Benchmark, Goal, Measured, in_turn, ratio, spread
-from benchmarks.training import beside_loops, round_seconds, training_job
+from benchmarks.training import beside_loops, round_seconds, training_job, two_loops_to_one
 from fl_core.job import Job
 from fl_core.pool import Pool
 
@@ -40,6 +40,7 @@ def measure(quick: bool) -> Measured:
         "two_processes": ratio(processes["one"], processes["two"]),
     }
     figures["round_seconds_one_process"], figures["round_seconds_two_processes"] = (round(_middle(processes[p]), 4) for p in ("one", "two"))
+    figures["two_plain_loops"] = two_loops_to_one(short, repeats)
     settings = {
         "nets": list(SIZES),
         "clients": CLIENTS,

@@ -3,38 +3,31 @@ import pytest
 from paddle.nn import functional as F
 
 from fl_core import paddle_private
-from fl_core.paddle_private import LEGACY_LINEAR, quick_calls
+from fl_core.paddle_private import quick_calls
 
 SCORES, CLASSES = [[0.1, 2.0, -1.0], [3.0, 0.5, 0.25]], [2, 0]
 
 
-def test_quick_calls_answer_the_one_flag_as_before_and_pass_on_the_others() -> None:
-    ordinary, wanted = paddle.get_flags, paddle.get_flags(LEGACY_LINEAR)
-    with quick_calls():
-        assert paddle.get_flags is not ordinary
-        assert paddle.get_flags(LEGACY_LINEAR) == wanted
-        assert paddle.get_flags("FLAGS_check_nan_inf") == ordinary("FLAGS_check_nan_inf")
-    assert paddle.get_flags is ordinary
-
-
 def test_quick_calls_are_taken_back_after_an_error() -> None:
-    ordinary = paddle.get_flags, F.cross_entropy
+    ordinary = F.linear, F.cross_entropy
     with pytest.raises(ZeroDivisionError), quick_calls():
         raise ZeroDivisionError
-    assert (paddle.get_flags, F.cross_entropy) == ordinary
+    assert (F.linear, F.cross_entropy) == ordinary
 
 
 def test_another_paddle_keeps_its_own_functions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paddle_private, "TESTED_VERSIONS", frozenset[str]())
-    ordinary = paddle.get_flags, F.cross_entropy
+    ordinary = F.linear, F.cross_entropy
     with quick_calls():
-        assert (paddle.get_flags, F.cross_entropy) == ordinary
+        assert (F.linear, F.cross_entropy) == ordinary
 
 
-def test_a_linear_layer_gives_the_same_bits_with_quick_calls() -> None:
-    layer, x = paddle.nn.Linear(3, 2), paddle.ones([4, 3])
-    plain = layer(x).numpy()
+@pytest.mark.parametrize("bias", [None, False])
+def test_a_linear_layer_gives_the_same_bits_with_quick_calls(bias: bool | None) -> None:
+    layer, x = paddle.nn.Linear(3, 2, bias_attr=bias), paddle.ones([4, 3])
+    plain, ordinary = layer(x).numpy(), F.linear
     with quick_calls():
+        assert F.linear is not ordinary
         assert (layer(x).numpy() == plain).all()
 
 
