@@ -28,8 +28,14 @@ class Convolutional(paddle.nn.Layer):
         self.logits = paddle.nn.Linear(dense, classes)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        x = x.reshape((-1, *self.image))
-        x = F.max_pool2d(F.relu(self.first(x)), 2)
-        x = F.max_pool2d(F.relu(self.second(x)), 2)
+        x = _convolve_and_halve(self.second, _convolve_and_halve(self.first, x.reshape((-1, *self.image))))
         logits: paddle.Tensor = self.logits(F.relu(self.dense(x.flatten(1))))
         return logits
+
+
+def _convolve_and_halve(layer: paddle.nn.Conv2D, x: paddle.Tensor) -> paddle.Tensor:
+    """`F.max_pool2d(F.relu(layer(x)), 2)` in the same bits and less time, for reasons that docs/benchmarks.md measures: an image that is padded beforehand is
+    copied by rows, a bias that is spread out beforehand is added by rows, and the largest of four stays the largest with a bias and through ReLU.
+    """
+    pooled = F.max_pool2d(F.conv2d(F.pad(x, [2, 2, 2, 2]), layer.weight), 2)
+    return F.relu(pooled + layer.bias.reshape([1, -1, 1, 1]).expand(pooled.shape))

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import paddle
 import pytest
+from paddle.nn import functional as F
 
 from fl_core.errors import InputError
 from fl_core.job import parse_job
@@ -81,6 +82,29 @@ def test_dropout_is_random_and_batch_statistics_are_not_learnt() -> None:
     assert not np.array_equal(net(x).numpy(), net(x).numpy())
     net.eval()
     assert np.array_equal(net(x).numpy(), net(x).numpy())
+
+
+def test_the_convolutional_network_is_what_its_plain_layers_are() -> None:
+    paddle.seed(1)
+    net: Any = load("cnn", {"classes": 10, "image_size": 8, "dense": 5}).model()
+    for bias in (net.first.bias, net.second.bias):
+        bias.set_value(paddle.randn(bias.shape))
+    images = paddle.randn([4, 1, 8, 8])
+
+    def plain() -> Any:
+        x = F.max_pool2d(F.relu(net.first(images)), 2)
+        x = F.max_pool2d(F.relu(net.second(x)), 2)
+        return net.logits(F.relu(net.dense(x.flatten(1))))
+
+    def gradients(logits: Any) -> list[np.ndarray]:
+        (logits * logits).sum().backward()
+        found = [parameter.grad.numpy() for parameter in net.parameters()]
+        net.clear_gradients()
+        return found
+
+    assert np.array_equal(net(images).numpy(), plain().numpy())
+    for found, wanted in zip(gradients(net(images)), gradients(plain()), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
 
 
 @pytest.mark.parametrize(
