@@ -8,7 +8,7 @@ it has: no step is there twice, and what a dying process did not write is made u
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -26,7 +26,7 @@ from fl_core.worker import is_measured
 FOLDER = "log"
 OWNER = ".run"
 LATE_ROUNDS_MAX = 3
-PARAMETERS_MAX, VALUE_LETTERS_MAX, BATCH_STEPS = 100, 250, 50
+PARAMETERS_MAX, VALUE_LETTERS_MAX, BATCH_METRICS_MAX = 100, 250, 1000  # what MLflow takes in one call
 
 Step = tuple[int, Mapping[str, float]]
 
@@ -61,12 +61,28 @@ def open_mlflow(package: Any, place: str, run: Run, name: str) -> Log:
         client.log_batch(number, params=[entities.Param(key, value[:VALUE_LETTERS_MAX]) for key, value in parameters])
 
     def write(steps: Sequence[Step]) -> None:
-        for first in range(0, len(steps), BATCH_STEPS):
-            now, part = round(time.time() * 1000), steps[first : first + BATCH_STEPS]
-            client.log_batch(number, metrics=[entities.Metric(key, value, now, step) for step, figures in part for key, value in figures.items()])
+        for batch in batches(steps):
+            now = round(time.time() * 1000)
+            client.log_batch(number, metrics=[entities.Metric(key, value, now, step) for step, key, value in batch])
 
     held = [metric.step for key in one.data.metrics for metric in client.get_metric_history(number, key)]
     return Log(write, lambda done: client.set_terminated(number, "FINISHED" if done else "KILLED"), max(held, default=-1))
+
+
+def batches(steps: Iterable[Step], metrics_max: int = BATCH_METRICS_MAX) -> Iterator[list[tuple[int, str, float]]]:
+    """The (step, key, value) of the steps, at most `metrics_max` at a time. A step stays whole where it fits, because one that is there is not sent again."""
+    batch: list[tuple[int, str, float]] = []
+    for step, figures in steps:
+        one = [(step, key, value) for key, value in figures.items()]
+        if batch and len(batch) + len(one) > metrics_max:
+            yield batch
+            batch = []
+        batch += one
+        while len(batch) > metrics_max:
+            yield batch[:metrics_max]
+            batch = batch[metrics_max:]
+    if batch:
+        yield batch
 
 
 # The package of each backend and what opens a log with it.
@@ -90,16 +106,21 @@ def _files(writer: Any) -> Log:
 
 
 def _emptied(place: str, run: Run, name: str, files: str) -> Path:
-    """The folder of the run's files, without those of an earlier log of the same run; another run of the same name has another folder."""
-    folder = Path(place or FOLDER) / name
-    owner = folder / OWNER
-    if owner.exists() and owner.read_text() != _identity(run):
-        folder = folder.with_name(f"{folder.name}-{_identity(run)[:8]}")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / OWNER).write_text(_identity(run))
-    for file in folder.glob(files):
-        file.unlink()
-    return folder
+    """The folder of the run's files, without those of an earlier log of the same run. One that holds the log of another run, or of who left no mark of ours,
+    stays as it is, and the run has another folder; InputError where that holds such a log, too."""
+    mark, here = _identity(run), Path(place or FOLDER) / name
+    for folder in (here, here.with_name(f"{here.name}-{mark[:8]}")):
+        owner = folder / OWNER
+        there = list(folder.glob(files))
+        if owner.exists() and owner.read_text() == mark:
+            for file in there:
+                file.unlink()
+            return folder
+        if not owner.exists() and not there:
+            folder.mkdir(parents=True, exist_ok=True)
+            owner.write_text(mark)
+            return folder
+    raise InputError(f"'{here}' and '{folder}' hold logs of others; name another place with --log-to.")
 
 
 def _identity(run: Run) -> str:

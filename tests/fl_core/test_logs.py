@@ -12,7 +12,7 @@ import pytest
 
 from fl_core import resume, run
 from fl_core.errors import InputError
-from fl_core.logs import BACKENDS, log_to
+from fl_core.logs import BACKENDS, batches, log_to, open_mlflow
 from fl_core.pool import Pool
 from fl_core.run_folder import Run, metrics_key
 from fl_core.runner import Progress
@@ -108,6 +108,28 @@ def test_two_runs_of_one_name_have_a_log_each(backend: str, tmp_path: Path) -> N
     assert all(written(folder) == of_rows(one) for folder in tmp_path.iterdir())
 
 
+def test_a_log_of_somebody_else_is_neither_emptied_nor_taken_over(backend: str, tmp_path: Path) -> None:
+    one = a_run(["ann"], [({"ann": 2.0}, {})])
+    theirs = [tmp_path / "by-hand" / name for name in ("events.out.tfevents.1", "vdlrecords.1")]
+    theirs[0].parent.mkdir()
+    for file in theirs:
+        file.write_text("theirs")
+    for _ in range(2):
+        with log_to(backend, str(tmp_path)) as on_round:
+            on_round(progress(one, 1))
+    assert sorted(theirs[0].parent.iterdir()) == theirs
+    assert {file.read_text() for file in theirs} == {"theirs"}
+    (ours,) = tmp_path.glob("by-hand-*")
+    assert written(ours) == of_rows(one)
+    next(ours.glob("[!.]*")).write_text("theirs")
+    (ours / ".run").unlink()
+    said: list[str] = []
+    with log_to(backend, str(tmp_path), tell=said.append) as on_round:
+        on_round(progress(one, 1))
+    assert "hold logs of others; name another place with --log-to" in said[0]
+    assert next(ours.glob("[!.]*")).read_text() == "theirs"
+
+
 def test_a_run_may_be_called_otherwise_in_the_log(backend: str, tmp_path: Path) -> None:
     with log_to(backend, str(tmp_path), "fed_avg/seed-7") as on_round:
         on_round(progress(a_run(["ann"], [({"ann": 2.0}, {})]), 1))
@@ -181,6 +203,7 @@ class Server:
         return self.runs[number]
 
     def log_batch(self, number: str, metrics: Sequence[Any] = (), params: Sequence[Any] = ()) -> None:
+        assert len(metrics) <= 1000, "MLflow refuses more"
         one = self.runs[number]
         one.history += [(metric.key, metric.value, metric.step) for metric in metrics]
         one.data.metrics |= {metric.key: metric.value for metric in metrics}
@@ -231,3 +254,17 @@ def test_mlflow_is_asked_which_steps_it_has(mlflow: Server) -> None:
     assert list(mlflow.runs.values()) == [logged]
     assert (logged.status, logged.history) == ("FINISHED", of_rows(one))
     assert mlflow.asked == [None, None]
+
+
+def test_mlflow_gets_no_more_metrics_in_one_call_than_it_takes(mlflow: Server) -> None:
+    one = a_run(["ann"], [({"ann": 2.0}, {})])
+    steps = [(step, {f"metric_{number}": float(number) for number in range(30)}) for step in range(50)]
+    open_mlflow(sys.modules["mlflow"], "", one, "wide").write(steps)
+    (logged,) = mlflow.runs.values()
+    assert logged.history == [(key, value, step) for step, figures in steps for key, value in figures.items()]
+
+
+def test_a_step_stays_whole_unless_it_is_more_than_one_call_takes() -> None:
+    steps = [(step, dict.fromkeys("abc"[:count], 1.0)) for step, count in enumerate((1, 2, 0, 3))]
+    assert [[step for step, _, _ in batch] for batch in batches(steps, 4)] == [[0, 1, 1], [3, 3, 3]]
+    assert [[step for step, _, _ in batch] for batch in batches(steps, 2)] == [[0], [1, 1], [3, 3], [3]]
