@@ -26,9 +26,9 @@ AXES: Mapping[Along, Axis] = {
     "seconds": Axis("seconds", duration, whole=False),
 }
 COUNTED = (
-    ("examples", "what accepted clients trained on, each example as often as it was seen"),
+    ("examples", "what accepted clients trained on, each example as often as it was seen; the personal epochs of ditto and local_fine_tuning are not counted"),
     ("sent", "what a client's update holds, in bytes, times the clients accepted: each counted as a device of its own, compressed updates as they are sent. "
-     "A worker of many clients sends one sum of 8 bytes a number instead, whatever the clients; headers and signatures come on top."),
+     "A worker of many clients sends one sum of 4 or 8 bytes a number instead, whatever the clients; headers and signatures come on top."),
     ("received", "the state that a round starts from, weights and the server's memory, in bytes, times the clients drawn"),
     ("time", "of the whole run, on the machine that ran it; other work there shows in it"),
     ("±", "the sample standard deviation over seeds; a band reaches from the lowest to the highest seed, its line is their mean"),

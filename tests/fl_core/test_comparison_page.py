@@ -43,6 +43,11 @@ def test_a_curve_is_the_mean_over_the_seeds_and_its_band_reaches_from_lowest_to_
     assert titles(PAGE, "seconds 4 s\n")
 
 
+def test_the_page_says_what_its_figures_leave_out() -> None:
+    assert "one sum of 4 or 8 bytes a number" in PAGE
+    assert "the personal epochs of ditto and local_fine_tuning are not counted" in PAGE
+
+
 def test_the_charts_of_a_metric_share_one_legend() -> None:
     assert PAGE.count('<ul class="legend">') == 2
 
