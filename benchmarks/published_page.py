@@ -22,7 +22,7 @@ def with_tables(page: str, found: Mapping[str, Outcome]) -> str:
 
 
 def table_text(table: Table, outcomes: Mapping[str, Outcome]) -> str:
-    """A Markdown table with a line a row of the experiment."""
+    """A Markdown table with a line for every row of the experiment, those too of which nothing was run."""
     return "\n".join([HEAD, *(_line(row, of_row(row, outcomes)) for row in table.rows)])
 
 
@@ -37,7 +37,7 @@ def grid_text(table: Table, outcomes: Mapping[str, Outcome]) -> str:
     if not rows:
         return ""
     lines = [
-        f"| `{row.name}` | {trial.grid} | {_figure(outcomes[trial.name]) if trial.name in outcomes else 'not run'} |" for row in rows for trial in row.trials
+        f"| `{row.name}` | {trial.grid} | {_figure(outcomes[trial.name]) if trial.name in outcomes else 'not begun'} |" for row in rows for trial in row.trials
     ]
     return "\n".join(["| row | learning rates | here |", "|---|---|---|", *lines])
 
@@ -52,7 +52,7 @@ def curve_text(found: Outcome, steps: int = 10) -> str:
 def _line(row: Row, found: Mapping[str, Outcome]) -> str:
     name = best_of(found)
     if name is None:
-        return f"| `{row.name}` | {_paper(row)} | not run | | | |"
+        return f"| `{row.name}` | {_paper(row)} | not begun | | | |"
     chosen = found[name]
     grid = next(trial.grid for trial in row.trials if trial.name == name)
     done = f"{chosen.rounds} of at most {chosen.rounds_max} rounds{'' if chosen.finished else ', not finished'}"

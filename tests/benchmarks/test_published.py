@@ -68,10 +68,13 @@ def test_a_table_says_the_papers_figure_ours_and_how_much_was_run() -> None:
     outcomes = {"one": towards(0.5, 0.9, digest="d"), "grid-2": without_target(0.5, rounds_max=4, digest=None)}
     assert published_page.table_text(table, outcomes).splitlines()[2:] == [
         "| `one` | 20 rounds | 2 rounds to 0.9 |  | 1 | 2 of at most 20 rounds |",
-        "| `none` | 7 rounds | not run | | | |",
+        "| `none` | 7 rounds | not begun | | | |",
         "| `grid` |  | best so far 0.5000 | optimizer 2 | 1 | 1 of at most 4 rounds, not finished; 0 of 2 runs of the grid finished |",
     ]
-    assert published_page.grid_text(table, outcomes).splitlines()[2:] == ["| `grid` | optimizer 1 | not run |", "| `grid` | optimizer 2 | best so far 0.5000 |"]
+    assert published_page.grid_text(table, outcomes).splitlines()[2:] == [
+        "| `grid` | optimizer 1 | not begun |",
+        "| `grid` | optimizer 2 | best so far 0.5000 |",
+    ]
 
 
 def test_some_of_a_curve_is_shown_and_always_its_last_round() -> None:
@@ -85,6 +88,15 @@ def test_the_page_has_a_place_for_each_table_and_keeps_what_lies_around_it() -> 
     assert "| `mnist_2nn_iid` | 87 rounds | 1 rounds to 0.9 |" in once
     assert published_page.with_tables(once, load_outcomes(published.RESULTS)) == published_page.with_tables(page, load_outcomes(published.RESULTS))
     assert once.splitlines()[0] == page.splitlines()[0]
+
+
+def test_the_page_has_every_row_of_every_table_as_far_as_it_was_run() -> None:
+    page = published.PAGE.read_text()
+    assert page == published_page.with_tables(page, load_outcomes(published.RESULTS))
+    for table in TABLES:
+        _, _, rest = page.partition(f"<!-- {table.name}: written by fl bench published -->")
+        lines = rest.partition(f"<!-- end of {table.name} -->")[0].splitlines()
+        assert [line.split("`")[1] for line in lines if line.startswith("| `")][1 : len(table.rows) + 1] == [row.name for row in table.rows]
 
 
 def test_figures_compare_algorithms_only_where_both_sides_were_run() -> None:
