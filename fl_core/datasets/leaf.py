@@ -10,7 +10,7 @@ from pydantic import Field
 
 from fl_core.errors import InputError
 from fl_core.leaf import encode
-from fl_core.leaf.files import Place, UserData, find_files, list_users, read_user
+from fl_core.leaf.files import Place, UserData, check_features, find_files, list_users, read_user
 from fl_core.leaf.words import PAD, UNKNOWN, most_common, number_words, read_vocabulary
 from fl_core.types import Examples, FederatedData
 
@@ -34,7 +34,11 @@ def leaf(
     train, test = find_halves(path)
     places = sorted(list_users(train), key=_user)[:max_clients]
     kept = {place.user for place in places}
-    tested = [place for place in sorted(list_users(test), key=_user) if max_clients is None or place.user in kept]
+    for place in places:
+        if not place.samples:
+            raise InputError(f"'{place.path}' has no samples of the user '{place.user}'; take out users without samples: `fl data leaf sample DIR -k 0`.")
+    tested = [place for place in sorted(list_users(test), key=_user) if place.samples and (max_clients is None or place.user in kept)]
+    check_features([*places, *tested])
     encoded = _encoder(set, places, images_path or path / "raw" / "img_align_celeba", vocabulary, vocabulary_path)
 
     def open_one(place: Place) -> Examples:

@@ -22,13 +22,15 @@ UserData = Mapping[str, Sequence[Any]]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a user's part lies: from byte `start` up to byte `stop` of a file, unpacked; `samples` of x and y are there."""
+    """Where a user's part lies: from byte `start` up to byte `stop` of a file, unpacked; `samples` of x and y are there, each of `features` numbers where
+    they are numbers."""
 
     path: Path
     user: str
     start: int
     stop: int
     samples: int
+    features: int | None = None
     hierarchy: str | None = None
 
 
@@ -47,14 +49,27 @@ def list_users(paths: Sequence[Path]) -> list[Place]:
             if place.user in places:
                 raise InputError(f"The user '{place.user}' is in '{places[place.user].path}' and again in '{path}'; keep one of them.")
             places[place.user] = place
-    return list(places.values())
+    found = list(places.values())
+    check_features(found)
+    return found
+
+
+def check_features(places: Sequence[Place]) -> None:
+    """InputError where two users' samples have different numbers of features."""
+    measured = [place for place in places if place.features is not None]
+    for place in measured:
+        if place.features != (first := measured[0]).features:
+            raise InputError(
+                f"'{place.path}' has samples of {place.features} features for the user '{place.user}', but the user '{first.user}' has {first.features}; "
+                "give all users as many."
+            )
 
 
 def index_file(path: Path) -> list[Place]:
     """The users of one file in its order, each with where it lies; InputError with the file and the user where something is wrong."""
     text = read_bytes(path).decode("latin-1")
     found: dict[str, Any] = {}
-    parts: dict[str, tuple[int, int, int]] = {}
+    parts: dict[str, tuple[int, int, int, int | None]] = {}
     reading = [""]
 
     def top(key: str, start: int) -> int:
@@ -67,7 +82,7 @@ def index_file(path: Path) -> list[Place]:
     def one(user: str, start: int) -> int:
         reading[0] = user
         value, stop = _decode(text, start)
-        parts[user] = (start, stop, _samples(path, user, value))
+        parts[user] = (start, stop, *_samples(path, user, value))
         reading[0] = ""
         return stop
 
@@ -156,15 +171,19 @@ def _utf8(word: str) -> str:
         return word
 
 
-def _samples(path: Path, user: str, value: Any) -> int:
+def _samples(path: Path, user: str, value: Any) -> tuple[int, int | None]:
+    """How many samples a user has, and of how many numbers each is; None where they are no lists of numbers."""
     if not isinstance(value, dict) or not all(isinstance(value.get(key), list) for key in "xy"):
         raise InputError(f"'{path}' has no lists x and y for the user '{user}'; LEAF's user_data holds both.")
     if len(value["x"]) != len(value["y"]):
         raise InputError(f"'{path}' has {len(value['x'])} of x and {len(value['y'])} of y for the user '{user}'; they belong together one by one.")
-    return len(value["y"])
+    widths = sorted({len(row) for row in value["x"] if isinstance(row, list) and row and isinstance(row[0], int | float)})
+    if len(widths) > 1:
+        raise InputError(f"'{path}' has samples of {widths[0]} and of {widths[1]} features for the user '{user}'; give all samples as many.")
+    return len(value["y"]), widths[0] if widths else None
 
 
-def _places(path: Path, found: Mapping[str, Any], parts: Mapping[str, tuple[int, int, int]]) -> list[Place]:
+def _places(path: Path, found: Mapping[str, Any], parts: Mapping[str, tuple[int, int, int, int | None]]) -> list[Place]:
     for key in ("users", "num_samples", "user_data"):
         if key not in found or (key != "user_data" and not isinstance(found[key], list)):
             raise InputError(f"'{path}' has no '{key}'; a LEAF file holds users, num_samples and user_data.")
@@ -172,16 +191,18 @@ def _places(path: Path, found: Mapping[str, Any], parts: Mapping[str, tuple[int,
     if len(users) != len(found["num_samples"]):
         raise InputError(f"'{path}' names {len(users)} users and {len(found['num_samples'])} num_samples; there is one number for each user.")
     # LEAF's own split leaves hierarchies of users in place that it took out; then nobody can say whose is whose.
-    above = found.get("hierarchies", [])
+    above = found.get("hierarchies") or []
+    if not isinstance(above, list):
+        raise InputError(f"'{path}' has hierarchies that are no list, but {above!r:.40}; give one for each user, or leave them out.")
     groups = [_utf8(str(group)) for group in above] if len(above) == len(users) else [None] * len(users)
     places = []
     for user, count, group in zip(users, found["num_samples"], groups, strict=True):
         if user not in parts:
             raise InputError(f"'{path}' names the user '{user}', but its user_data do not have it; take the name out, or add the data.")
-        start, stop, samples = parts[user]
+        start, stop, samples, features = parts[user]
         if count != samples:
             raise InputError(f"'{path}' has num_samples {count} for the user '{user}', but {samples} samples; write the number that is there.")
-        places.append(Place(path, user, start, stop, samples, group))
+        places.append(Place(path, user, start, stop, samples, features, group))
     return places
 
 

@@ -149,6 +149,12 @@ DAMAGED = [
     (lambda text: text.replace("9.0", "Infinity"), "holds Infinity for the user 'bob'"),
     (lambda text: text.replace('"users"', '"people"'), "has no 'users'"),
     (lambda text: text.replace('"y": [1, 1]', '"z": [1, 1]'), "has no lists x and y for the user 'bob'"),
+    (lambda text: text.replace("[9.0, 0.5]", "[9.0]"), "has samples of 1 and of 2 features for the user 'bob'; give all samples as many."),
+    (
+        lambda text: text.replace("8.0", "8.0, 8.0").replace("0.5", "0.5, 0.5"),
+        "has samples of 3 features for the user 'bob', but the user 'ann' has 2; give all",
+    ),
+    (lambda text: text.replace('"users"', '"hierarchies": {"a": 1}, "users"'), "has hierarchies that are no list, but {'a': 1}; give one for each user"),
 ]
 
 
@@ -167,7 +173,6 @@ def test_a_damaged_file_is_refused_by_file_and_user(tmp_path: Path, damage: Any,
 @pytest.mark.parametrize(
     ("set", "part"),
     [
-        ("synthetic", {"x": [[1.0], [1.0, 2.0]], "y": [0, 1]}),
         ("synthetic", {"x": [[1.0], [1e300]], "y": [0, 1]}),
         ("synthetic", {"x": [[1.0]], "y": [0.5]}),
         ("synthetic", {"x": [[1.0]], "y": [-1]}),
@@ -185,6 +190,30 @@ def test_samples_of_another_set_are_refused_by_file_and_user(tmp_path: Path, set
     with pytest.raises(InputError, match="of the user 'ann' that are not of the set") as refused:
         leaf(tmp_path, set=set).open("ann")
     assert str(path) in str(refused.value)
+
+
+def test_hierarchies_that_are_null_are_none(tmp_path: Path) -> None:
+    path = write(tmp_path / "all_data.json", content(hierarchies=None))
+    assert user_sizes(path) == [3, 2]
+    assert index_file(path)[0].hierarchy is None
+
+
+def test_the_test_half_has_the_features_of_the_training_half(tmp_path: Path) -> None:
+    halves(tmp_path, TWO, {"ann": {"x": [[1.0]], "y": [0]}})
+    with pytest.raises(InputError, match=r"_test_9.json' has samples of 1 features for the user 'ann', but the user 'ann' has 2; give all users as many."):
+        leaf(tmp_path, set="synthetic")
+
+
+def test_a_user_without_samples_is_counted_and_not_tested_but_cannot_be_trained(tmp_path: Path) -> None:
+    nobody = {"eve": {"x": [], "y": []}}
+    halves(tmp_path, TWO, TWO | nobody)
+    test = leaf(tmp_path, set="synthetic").test()
+    assert test is not None
+    assert len(test) == 5
+    path = write(tmp_path / "more" / "all_data.json", content(TWO | nobody))
+    assert user_sizes(path) == [3, 2, 0]
+    with pytest.raises(InputError, match=r"all_data.json' has no samples of the user 'eve'; take out users without samples: `fl data leaf sample DIR -k 0`."):
+        leaf(path, set="synthetic")
 
 
 def test_a_user_in_two_files_is_refused(tmp_path: Path) -> None:
