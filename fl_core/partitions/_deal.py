@@ -19,6 +19,15 @@ def by_number(hands: Sequence[np.ndarray]) -> Rows:
     return dict(zip(NumberedNames(len(hands)), hands, strict=True))
 
 
+def check_labelled(y: np.ndarray, partition: str) -> None:
+    """InputError unless each example has one label, which is what the partition deals by."""
+    if y.ndim != 1:
+        raise InputError(
+            f"The partition '{partition}' deals by one label an example, but an example's y has the shape {y.shape[1:]}; "
+            "take 'iid', 'quantity_skew' or 'by_column'."
+        )
+
+
 def check_enough(rows: int, clients: int) -> None:
     """InputError unless each client can have a row."""
     if clients > rows:

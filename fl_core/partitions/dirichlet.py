@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from fl_core.errors import InputError
-from fl_core.partitions._deal import Alpha, Clients, Rows, by_number, check_enough
+from fl_core.partitions._deal import Alpha, Clients, Rows, by_number, check_enough, check_labelled
 from fl_core.types import CentralData
 
 DRAWS_MAX = 100
@@ -20,6 +20,7 @@ def dirichlet(data: CentralData, random: np.random.Generator, *, clients: Client
     the balance and the second draw: Li, Diao, Chen and He 2022, https://arxiv.org/abs/2102.02079
     """
     y = data.train.y
+    check_labelled(y, "dirichlet")
     check_enough(len(y), clients)
     if y.dtype.kind not in "iu":
         raise InputError(f"The partition 'dirichlet' deals classes, but the labels are {y.dtype}; take 'quantity_skew' or 'iid'.")

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from fl_core.errors import InputError
-from fl_core.partitions._deal import Clients, Rows, by_number, check_enough
+from fl_core.partitions._deal import Clients, Rows, by_number, check_enough, check_labelled
 from fl_core.types import CentralData
 
 
@@ -16,6 +16,7 @@ def shards(data: CentralData, random: np.random.Generator, *, clients: Clients, 
     McMahan, Moore, Ramage, Hampson and Agüera y Arcas 2017, section 3, https://arxiv.org/abs/1602.05629
     """
     rows, count = len(data.train), clients * shards_per_client
+    check_labelled(data.train.y, "shards")
     check_enough(rows, clients)
     if count > rows:
         raise InputError(

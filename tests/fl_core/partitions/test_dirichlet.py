@@ -52,3 +52,12 @@ def test_labels_that_are_no_classes_are_refused() -> None:
     data = CentralData(Examples(np.zeros((2, 1)), np.array([0.5, 1.5], np.float32)))
     with pytest.raises(InputError, match="deals classes, but the labels are float32; take 'quantity_skew' or 'iid'"):
         dirichlet(data, np.random.default_rng(1), clients=2)
+
+
+def test_labels_of_several_steps_are_refused() -> None:
+    sessions = CentralData(Examples(np.ones((8, 3), np.int32), np.ones((8, 3), np.int32)))
+    with pytest.raises(InputError) as caught:
+        dirichlet(sessions, np.random.default_rng(1), clients=2)
+    assert str(caught.value) == (
+        "The partition 'dirichlet' deals by one label an example, but an example's y has the shape (3,); take 'iid', 'quantity_skew' or 'by_column'."
+    )

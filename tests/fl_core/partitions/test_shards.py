@@ -23,3 +23,12 @@ def test_more_shards_than_rows_are_refused() -> None:
     with pytest.raises(InputError) as caught:
         shards(DATA, np.random.default_rng(1), clients=4, shards_per_client=3)
     assert str(caught.value) == "partition.shards_per_client is 3, so 4 clients need 12 shards of 8 training examples; ask for fewer."
+
+
+def test_labels_of_several_steps_are_refused() -> None:
+    sessions = CentralData(Examples(np.ones((8, 3), np.int32), np.ones((8, 3), np.int32)))
+    with pytest.raises(InputError) as caught:
+        shards(sessions, np.random.default_rng(1), clients=2)
+    assert str(caught.value) == (
+        "The partition 'shards' deals by one label an example, but an example's y has the shape (3,); take 'iid', 'quantity_skew' or 'by_column'."
+    )
