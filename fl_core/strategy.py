@@ -61,6 +61,9 @@ class AtWorker(Protocol):
     def __call__(self, client: Client, state: RoundState, memory: Weights, message: Weights) -> tuple[ClientUpdate, Weights]: ...
 
 
+Weigh = Literal["examples", "equally"]
+
+
 def all_weights(state: RoundState) -> Weights:
     """A move of every weight of the model."""
     return state.weights
@@ -83,7 +86,7 @@ class Exchange:
     form: Form = "sum"
     at_server: Callable[[RoundState, ModelUpdate], Weights] | None = None
     expects: Callable[[RoundState], Weights] = all_weights
-    weigh: Literal["examples", "equally"] = "examples"
+    weigh: Weigh = "examples"
     least: int = 0
 
 

@@ -10,7 +10,7 @@ from fl_core.strategy import Draw, Select
 
 def by_size(clients_per_round: int) -> Select:
     """Draws `clients_per_round` clients one after the other without replacement, each draw with probabilities in proportion to their examples.
-    Who weighs clients by examples as well counts large ones twice: `strategy.weigh: equally` of fed_avg does not."""
+    Who weighs clients by examples as well counts large ones twice: `strategy.weigh: equally` does not."""
     check_count(clients_per_round)
 
     def select(draw: Draw) -> Sequence[str]:

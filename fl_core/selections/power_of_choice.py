@@ -17,6 +17,7 @@ def power_of_choice(clients_per_round: int, candidates: int) -> Select:
     """Draws `candidates` clients in proportion to their examples and keeps the `clients_per_round` whose loss was highest when they last took part.
 
     The paper's variant rpow-d, which asks nobody for a loss; a client who has not been seen counts as the worst. candidates = clients_per_round is by_size.
+    Who weighs clients by examples as well counts large ones twice, so the paper weighs them equally (`strategy.weigh: equally`).
     """
     check_count(clients_per_round)
     if candidates < clients_per_round:

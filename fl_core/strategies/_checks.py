@@ -9,7 +9,7 @@ def at_least(least: float, /, **options: float) -> None:
 
 
 def above(least: float, /, **options: float) -> None:
-    """Every option is more than `bound`."""
+    """Every option is more than `least`."""
     for name, value in options.items():
         if not value > least:
             raise ValueError(f"{name} is {value}; it is above {least:g}")

@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 
 from fl_core.strategies._checks import above, from_up_to
-from fl_core.strategies.fed_avg import fed_avg
 from fl_core.strategy import Strategy, add
 from fl_core.types import ModelUpdate, RoundState, Weights
 
@@ -22,18 +21,15 @@ def fed_opt(
     beta_1: float,
     tau: float,
     server_learning_rate: float,
-    local_epochs: int,
-    local_steps: int | None,
-    batch_size: int,
-    shuffle: bool,
+    averaging: Strategy,
 ) -> Strategy:
-    """FedAvg whose server moves each trainable weight by server_learning_rate * first / (sqrt(second) + tau).
+    """FedAvg, `averaging`, whose server moves each trainable weight by server_learning_rate * first / (sqrt(second) + tau).
 
     first = beta_1 * first + (1 - beta_1) * mean move, from 0 on; `second` makes the new second moment of the old one, tau**2 at first, and the
     squared mean move. There is no bias correction, as in the paper. Batch statistics are averaged.
     """
     from_up_to(0, 1, beta_1=beta_1)
-    above(0, tau=tau, server_learning_rate=server_learning_rate)
+    above(0, tau=tau)
 
     def init(trainable: Weights) -> Weights:
         firsts = {f"{FIRST}{name}": np.zeros_like(value) for name, value in trainable.items()}
@@ -48,4 +44,4 @@ def fed_opt(
             move[name] = server_learning_rate * first / (np.sqrt(squared) + tau)
         return state.next(add(state.weights, move), memory)
 
-    return replace(fed_avg(local_epochs, local_steps, batch_size, shuffle), apply=apply, init=init)
+    return replace(averaging, apply=apply, init=init)

@@ -3,12 +3,10 @@
 Li, Hu, Beirami, Smith: Ditto: Fair and Robust Federated Learning Through Personalization, 2021, https://arxiv.org/abs/2012.04221
 """
 
-from dataclasses import replace
-
 from fl_core.strategies._checks import at_least
 from fl_core.strategies._personal import prefixed
-from fl_core.strategies.fed_avg import fed_avg, local_work
-from fl_core.strategy import Exchange, Strategy, add
+from fl_core.strategies.fed_avg import averaged, local_work
+from fl_core.strategy import Strategy, Weigh, add
 from fl_core.types import Client, ClientUpdate, Correction, RoundState, Weights
 
 
@@ -20,6 +18,7 @@ def ditto(
     batch_size: int = 10,
     shuffle: bool = True,
     server_learning_rate: float = 1.0,
+    weigh: Weigh = "examples",
 ) -> Strategy:
     """FedAvg, and in each client's memory a personal model: it begins as the shared one and is trained for `personal_epochs` a round on
     loss + pull / 2 * |personal - shared|**2. `pull` (the paper's lambda) is in units of 1 / learning rate.
@@ -28,6 +27,7 @@ def ditto(
     optimizer state, both models would share it: leave `optimizer.state` at reset. The other options are FedAvg's.
     """
     at_least(0, pull=pull)
+    at_least(1, personal_epochs=personal_epochs)
     work = local_work(local_epochs, local_steps, batch_size, shuffle)
     own_work = local_work(personal_epochs, None, batch_size, shuffle)
 
@@ -37,4 +37,4 @@ def ditto(
         own = client.fit(personal, own_work, Correction(pull=pull, towards=state.weights))
         return ClientUpdate(shared.move, shared.examples, {**shared.metrics, **prefixed("personal_", own.metrics)}), add(personal, own.move)
 
-    return replace(fed_avg(server_learning_rate=server_learning_rate), exchanges=(Exchange("train", train),))
+    return averaged(train, server_learning_rate, weigh)

@@ -4,7 +4,8 @@ Reddi, Charles, Zaheer, Garrett, Rush, Konečný, Kumar, McMahan: Adaptive Feder
 """
 
 from fl_core.strategies._fed_opt import fed_opt
-from fl_core.strategy import Strategy
+from fl_core.strategies.fed_avg import fed_avg
+from fl_core.strategy import Strategy, Weigh
 
 
 def fed_adagrad(
@@ -15,8 +16,10 @@ def fed_adagrad(
     local_steps: int | None = None,
     batch_size: int = 10,
     shuffle: bool = True,
+    weigh: Weigh = "examples",
 ) -> Strategy:
     """second = second + move**2. Steps only ever shrink.
     `beta_1`: shares from 0 up to 1 that are kept a round. `tau`: in units of the mean move, a floor that bounds how far a weight may jump.
     `server_learning_rate`: in units of the weights, for moves well above `tau`. The other options are FedAvg's."""
-    return fed_opt(lambda second, squared: second + squared, beta_1, tau, server_learning_rate, local_epochs, local_steps, batch_size, shuffle)
+    averaging = fed_avg(local_epochs, local_steps, batch_size, shuffle, server_learning_rate, weigh)
+    return fed_opt(lambda second, squared: second + squared, beta_1, tau, server_learning_rate, averaging)

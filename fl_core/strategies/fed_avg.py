@@ -4,9 +4,11 @@ McMahan, Moore, Ramage, Hampson, Agüera y Arcas: Communication-Efficient Learni
 https://arxiv.org/abs/1602.05629
 """
 
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import replace
 
-from fl_core.strategy import Exchange, Strategy, add
+from fl_core.strategies._checks import above
+from fl_core.strategy import AtWorker, Exchange, Strategy, Weigh, add, all_weights
 from fl_core.types import Client, ClientUpdate, LocalWork, ModelUpdate, RoundState, Weights
 
 
@@ -16,7 +18,7 @@ def fed_avg(
     batch_size: int = 10,
     shuffle: bool = True,
     server_learning_rate: float = 1.0,
-    weigh: Literal["examples", "equally"] = "examples",
+    weigh: Weigh = "examples",
 ) -> Strategy:
     """FedAvg. A client does `local_epochs` over its examples, or exactly `local_steps` batches where given, in batches of `batch_size` examples;
     the mean move, of clients weighed by `examples` or `equally`, is applied times `server_learning_rate` (1: plain averaging)."""
@@ -24,12 +26,24 @@ def fed_avg(
 
     def train(client: Client, state: RoundState, memory: Weights, message: Weights) -> tuple[ClientUpdate, Weights]:
         trained = client.fit(state.weights, work)
-        return ClientUpdate(trained.move, weight=trained.examples if weigh == "examples" else 1, metrics=trained.metrics), memory
+        return ClientUpdate(trained.move, weight=trained.examples, metrics=trained.metrics), memory
+
+    return averaged(train, server_learning_rate, weigh)
+
+
+def averaged(train: AtWorker, server_learning_rate: float, weigh: Weigh, expects: Callable[[RoundState], Weights] = all_weights) -> Strategy:
+    """FedAvg of clients who train in some other way: the mean of their moves, weighed as `train` says, by examples, or `equally`."""
+    above(0, server_learning_rate=server_learning_rate)
+
+    def equally(client: Client, state: RoundState, memory: Weights, message: Weights) -> tuple[ClientUpdate, Weights]:
+        update, kept = train(client, state, memory, message)
+        return replace(update, weight=1), kept
 
     def apply(state: RoundState, update: ModelUpdate) -> RoundState:
         return state.next(add(state.weights, update.mean(), server_learning_rate))
 
-    return Strategy(exchanges=(Exchange("train", train, weigh=weigh),), apply=apply)
+    exchange = Exchange("train", equally if weigh == "equally" else train, expects=expects, weigh=weigh)
+    return Strategy(exchanges=(exchange,), apply=apply)
 
 
 def local_work(local_epochs: int, local_steps: int | None, batch_size: int, shuffle: bool = True) -> LocalWork:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from fl_core.strategies._checks import from_up_to
 from fl_core.strategies.fed_avg import fed_avg
-from fl_core.strategy import Strategy, add, zeros
+from fl_core.strategy import Strategy, Weigh, add, zeros
 from fl_core.types import ModelUpdate, RoundState
 
 
@@ -18,6 +18,7 @@ def fed_avgm(
     batch_size: int = 10,
     shuffle: bool = True,
     server_learning_rate: float = 1.0,
+    weigh: Weigh = "examples",
 ) -> Strategy:
     """FedAvg whose server moves the weights by server_learning_rate * velocity, where velocity = momentum * velocity + mean move.
     `momentum` is from 0 up to 1 and has no unit; 0 is FedAvg, whose options the others are. Batch statistics are averaged."""
@@ -28,4 +29,4 @@ def fed_avgm(
         velocity = {name: momentum * old + mean[name] for name, old in state.memory.items()}
         return state.next(add(state.weights, {**mean, **{name: server_learning_rate * value for name, value in velocity.items()}}), velocity)
 
-    return replace(fed_avg(local_epochs, local_steps, batch_size, shuffle), apply=apply, init=zeros)
+    return replace(fed_avg(local_epochs, local_steps, batch_size, shuffle, server_learning_rate, weigh), apply=apply, init=zeros)

@@ -5,7 +5,7 @@ Wang, Liu, Liang, Joshi, Poor: Tackling the Objective Inconsistency Problem in H
 
 import numpy as np
 
-from fl_core.strategies._checks import from_up_to
+from fl_core.strategies._checks import above, from_up_to
 from fl_core.strategies.fed_avg import local_work
 from fl_core.strategy import Exchange, Strategy, add, names_only
 from fl_core.types import Client, ClientUpdate, ModelUpdate, RoundState, Weights
@@ -27,6 +27,7 @@ def fed_nova(
     client's steps count by what each gradient adds up to: [s - m (1 - m**s) / (1 - m)] / (1 - m) for s steps. Batch statistics are averaged.
     """
     from_up_to(0, 1, local_momentum=local_momentum)
+    above(0, server_learning_rate=server_learning_rate)
     work = local_work(local_epochs, local_steps, batch_size, shuffle)
 
     def train(client: Client, state: RoundState, memory: Weights, message: Weights) -> tuple[ClientUpdate, Weights]:

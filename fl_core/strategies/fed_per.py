@@ -4,10 +4,11 @@ Arivazhagan, Aggarwal, Singh, Choudhary: Federated Learning with Personalization
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fl_core.errors import InputError
-from fl_core.strategies.fed_avg import fed_avg, local_work
-from fl_core.strategy import Exchange, Strategy
+from fl_core.strategies.fed_avg import averaged, local_work
+from fl_core.strategy import Strategy, Weigh
 from fl_core.types import NOTHING, Client, ClientUpdate, RoundState, Weights
 
 
@@ -18,6 +19,7 @@ def fed_per(
     batch_size: int = 10,
     shuffle: bool = True,
     server_learning_rate: float = 1.0,
+    weigh: Weigh = "examples",
 ) -> Strategy:
     """FedAvg without the weights whose names begin with one of the prefixes `personal`, such as ["logits."]: they lie in each client's memory.
 
@@ -45,5 +47,4 @@ def fed_per(
             raise InputError("strategy.personal names every weight; leave at least one to be shared.")
         return NOTHING
 
-    one = Exchange("train", train, expects=lambda state: shared(state.weights))
-    return Strategy(exchanges=(one,), apply=fed_avg(server_learning_rate=server_learning_rate).apply, init=init)
+    return replace(averaged(train, server_learning_rate, weigh, expects=lambda state: shared(state.weights)), init=init)

@@ -4,10 +4,8 @@ McMahan, Moore, Ramage, Hampson, Agüera y Arcas: Communication-Efficient Learni
 https://arxiv.org/abs/1602.05629
 """
 
-from dataclasses import replace
-
-from fl_core.strategies.fed_avg import fed_avg
-from fl_core.strategy import Exchange, Strategy
+from fl_core.strategies.fed_avg import averaged
+from fl_core.strategy import Strategy
 from fl_core.types import Client, ClientUpdate, LocalWork, RoundState, Weights
 
 
@@ -19,4 +17,4 @@ def fed_sgd(server_learning_rate: float = 1.0) -> Strategy:
         trained = client.fit(state.weights, LocalWork(steps=1, batch_size=client.examples, shuffle=False))
         return ClientUpdate(trained.move, weight=trained.examples, metrics=trained.metrics), memory
 
-    return replace(fed_avg(server_learning_rate=server_learning_rate), exchanges=(Exchange("train", train),))
+    return averaged(train, server_learning_rate, "examples")

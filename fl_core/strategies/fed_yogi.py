@@ -7,7 +7,8 @@ import numpy as np
 
 from fl_core.strategies._checks import from_up_to
 from fl_core.strategies._fed_opt import fed_opt
-from fl_core.strategy import Strategy
+from fl_core.strategies.fed_avg import fed_avg
+from fl_core.strategy import Strategy, Weigh
 
 
 def fed_yogi(
@@ -19,18 +20,11 @@ def fed_yogi(
     local_steps: int | None = None,
     batch_size: int = 10,
     shuffle: bool = True,
+    weigh: Weigh = "examples",
 ) -> Strategy:
     """second = second - (1 - beta_2) * move**2 * sign(second - move**2).
     `beta_1` and `beta_2`: shares from 0 up to 1 that are kept a round. `tau`: in units of the mean move, a floor that bounds how far a weight may jump.
     `server_learning_rate`: in units of the weights, for moves well above `tau`. The other options are FedAvg's."""
     from_up_to(0, 1, beta_2=beta_2)
-    return fed_opt(
-        lambda second, squared: second - (1 - beta_2) * squared * np.sign(second - squared),
-        beta_1,
-        tau,
-        server_learning_rate,
-        local_epochs,
-        local_steps,
-        batch_size,
-        shuffle,
-    )
+    averaging = fed_avg(local_epochs, local_steps, batch_size, shuffle, server_learning_rate, weigh)
+    return fed_opt(lambda second, squared: second - (1 - beta_2) * squared * np.sign(second - squared), beta_1, tau, server_learning_rate, averaging)
