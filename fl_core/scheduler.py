@@ -116,7 +116,9 @@ def draw(run: Run, people: Population, round: int, memory: Weights, busy: Collec
             raise InputError(f"The strategy '{run.job.strategy.name}' starts '{client}' in round {round}, who is in flight; a client does one thing at a time.")
     least = max(exchange.least for exchange in run.strategy.exchanges)
     if 0 < len(chosen) < least:
-        raise InputError(f"Round {round} draws {len(chosen)} clients, but the strategy '{run.job.strategy.name}' needs {least} a round; draw more.")
+        raise InputError(
+            f"Round {round} draws {len(chosen)} clients, but the strategy '{run.job.strategy.name}' needs {least} a round; draw more, or change its options."
+        )
     bases = {client: drawn[client] if isinstance(drawn, Mapping) else round for client in sorted(chosen)}
     for client, base in bases.items():
         if not 1 <= base <= round:

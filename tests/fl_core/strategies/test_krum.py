@@ -26,7 +26,7 @@ def test_a_round_with_too_few_clients_is_below_its_quorum() -> None:
 
 def test_a_draw_of_too_few_clients_is_refused_before_anybody_trains() -> None:
     run = small_run(krum(byzantine=1), PEOPLE[:4], three(0, 0, 0))
-    with pytest.raises(InputError, match=r"Round 1 draws 4 clients, but the strategy '.*' needs 5 a round; draw more."):
+    with pytest.raises(InputError, match=r"Round 1 draws 4 clients, but the strategy '.*' needs 5 a round; draw more, or change its options."):
         play(run, PEOPLE)
 
 
