@@ -3,6 +3,8 @@
 Li, Sanjabi, Beirami, Smith: Fair Resource Allocation in Federated Learning, 2020, https://arxiv.org/abs/1905.10497
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from fl_core.strategies._checks import at_least
@@ -10,7 +12,7 @@ from fl_core.strategies.fed_avg import local_work
 from fl_core.strategy import Exchange, Strategy, add, names_only
 from fl_core.types import Client, ClientUpdate, ModelUpdate, RoundState, Weights
 
-STEP = "fair/step"
+LOSS, CURVATURE = "fair/loss", "fair/curvature"
 LOSS_MIN = 1e-10
 
 
@@ -19,6 +21,8 @@ def q_fed_avg(q: float = 1.0, local_epochs: int = 1, local_steps: int | None = N
 
     `loss` is a client's mean loss at the round's weights (`start_loss` in its figures). `q` has no unit: 0 counts clients equally, the larger
     the fairer. Batch statistics are averaged. The other options are FedAvg's.
+
+    The server divides both sums by the round's largest loss**q, which no client knows, so that no power over- or underflows; replies are kept apart for it.
     """
     at_least(0, q=q)
     work = local_work(local_epochs, local_steps, batch_size, shuffle)
@@ -29,19 +33,21 @@ def q_fed_avg(q: float = 1.0, local_epochs: int = 1, local_steps: int | None = N
         loss = client.loss(state.weights)
         if not loss >= 0:
             raise ValueError(f"the loss at the start is {loss}; q_fed_avg raises it to a power, so it is at least 0")
-        base = max(loss, LOSS_MIN)
         trained = client.fit(state.weights, work)
         squared = sum(float(np.sum(np.square(trained.move[name], dtype=np.float64))) for name in state.memory)
-        step = base**q + q * base ** (q - 1) * squared / client.learning_rate
-        move = {name: value * base**q if name in state.memory else value for name, value in trained.move.items()}
-        return ClientUpdate({**move, STEP: np.array(float(step))}, weight=1, metrics={**trained.metrics, "start_loss": loss}), memory
+        fair = {LOSS: np.array(float(loss)), CURVATURE: np.array(squared / client.learning_rate)}
+        return ClientUpdate({**trained.move, **fair}, weight=1, metrics={**trained.metrics, "start_loss": loss}), memory
 
     def apply(state: RoundState, update: ModelUpdate) -> RoundState:
-        mean = dict(update.mean())
-        step = mean.pop(STEP)
-        return state.next(add(state.weights, {name: value / step if name in state.memory else value for name, value in mean.items()}))
+        losses = {client: max(float(update.moves[client][LOSS]), LOSS_MIN) for client in update.clients}
+        largest = max(losses.values())
+        shares = {client: (loss / largest) ** q for client, loss in losses.items()}  # the largest loss has the share 1, so that no sum is 0
+        step = sum(share * (1 + q / losses[client] * max(float(update.moves[client][CURVATURE]), 0.0)) for client, share in shares.items() if share)
+        fair, plain = replace(update, weights=shares).mean(), update.mean()
+        scale = sum(shares.values()) / step
+        return state.next(add(state.weights, {name: fair[name] * scale if name in state.memory else plain[name] for name in state.weights}))
 
     def expects(state: RoundState) -> Weights:
-        return {**state.weights, STEP: np.zeros(())}
+        return {**state.weights, LOSS: np.zeros(()), CURVATURE: np.zeros(())}
 
-    return Strategy(exchanges=(Exchange("train", train, expects=expects, weigh="equally"),), apply=apply, init=names_only)
+    return Strategy(exchanges=(Exchange("train", train, form="list", expects=expects, weigh="equally"),), apply=apply, init=names_only, work=work)

@@ -16,6 +16,27 @@ def test_one_round_by_hand() -> None:
     assert run.record("rounds/0001/close.json")["clients"]["b"]["start_loss"] == 8
 
 
+def test_a_large_q_leaves_nobody_out_and_listens_to_the_largest_loss() -> None:
+    # a counts (2 / 8)**20, as good as nothing. b: 2 / (1 + 20 * (4 / 0.5) / 8) = 2 / 21
+    run = small_run(q_fed_avg(q=20), PEOPLE, three(0, 0, 0))
+    assert numbers(play(run, PEOPLE).weights) == pytest.approx([2 / 21, 0, 0])
+    assert run.record("rounds/0001/close.json")["left_out"] == []
+
+
+@pytest.mark.parametrize("q", [1, 5, 20, 1000])
+@pytest.mark.parametrize("scale", [2.0**-10, 2.0**10])
+def test_losses_of_another_size_end_in_the_same_bits(q: float, scale: float) -> None:
+    # Losses and squared moves become scale**2 times as large, which leaves the ratio of the sums as it is; so the weights are scaled and no more.
+    others = [person("a", three(2 * scale, 0, 0)), person("b", three(4 * scale, 0, 0))]
+    found, wanted = (numbers(play(small_run(q_fed_avg(q=q), people, three(0, 0, 0)), people).weights) for people in (others, PEOPLE))
+    assert found == [scale * number for number in wanted]
+
+
+def test_clients_who_have_nothing_to_learn_leave_the_model_as_it_is() -> None:
+    people = [person("a", three(1, 2, 3)), person("b", three(1, 2, 3))]
+    assert numbers(play(small_run(q_fed_avg(q=20), people, three(1, 2, 3)), people).weights) == [1, 2, 3]
+
+
 def test_q_of_zero_counts_clients_equally() -> None:
     assert numbers(play(small_run(q_fed_avg(q=0), PEOPLE, three(0, 0, 0)), PEOPLE).weights) == [1.5, 0, 0]
 
