@@ -12,6 +12,7 @@ from fl_core.codec import Record
 from fl_core.errors import FederationError, InputError, did_you_mean
 from fl_core.federation import read_population
 from fl_core.job import Job
+from fl_core.meaning import find_other_meanings
 
 
 class _Kind(BaseModel):
@@ -36,6 +37,9 @@ class _Card(BaseModel):
     test: int
     x: _Kind | None = None
     y: _Kind | None = None
+    features: list[str] | None = None
+    classes: list[str] | None = None
+    vocabulary: str | None = None
 
 
 def read_card(path: Path) -> Record:
@@ -56,16 +60,19 @@ def read_card(path: Path) -> Record:
 def find_mismatches(job: Job, cards: Sequence[Record], *, uneven_labels: bool = False) -> list[str]:
     """One sentence for each thing in which the cards do not fit together or to the job; empty where all is well.
 
+    Where all cards say by which list their items are numbered, shapes and ranges may differ: they are those of each worker's longest session and items.
     With `uneven_labels`, workers may have other labels than the rest, as long as the program's number of classes, where it is given, has room for them.
     """
     names = [worker.name for worker in job.workers]
     found = _roster(names, [str(card["worker"]) for card in cards])
     held = {str(card["worker"]): card for card in cards if str(card["worker"]) in names}
     schemas = {name: card for name, card in held.items() if "x" in card and "y" in card}
+    numbered = all("vocabulary" in card for card in schemas.values())
     for half in ("x", "y"):
         found += _odd_ones(f"{half}'s type", {name: str(card[half]["dtype"]) for name, card in schemas.items()})
-        found += _odd_ones(f"{half}'s shape", {name: str(tuple(card[half]["shape"])) for name, card in schemas.items()})
-    found += _labels(job, schemas, uneven_labels) + _sizes(job, held)
+        if not numbered:
+            found += _odd_ones(f"{half}'s shape", {name: str(tuple(card[half]["shape"])) for name, card in schemas.items()})
+    found += find_other_meanings(held) + _labels(job, schemas, uneven_labels or numbered) + _sizes(job, held)
     if not found:
         found += _population(job, held)
     return found
@@ -98,8 +105,12 @@ def _labels(job: Job, schemas: Mapping[str, Record], uneven: bool) -> list[str]:
     measured = any("float" in str(card["y"]["dtype"]) for card in schemas.values())
     if uneven or measured:
         return []
+    told = [tuple(card.get("classes", ())) for card in schemas.values()]
+    if all(told) and len({*told}) == 1:
+        return []
+    way_out = "give all workers the same data.classes" if all(told) else "number the classes alike"
     sentences = _odd_ones("its range of labels", {name: f"{_number(low)} to {_number(high)}" for name, (low, high) in ranges.items()})
-    return [f"{sentence.removesuffix('; make them equal.')}; number the classes alike, or say --uneven-labels." for sentence in sentences]
+    return [f"{sentence.removesuffix('; make them equal.')}; {way_out}, or say --uneven-labels." for sentence in sentences]
 
 
 def _sizes(job: Job, cards: Mapping[str, Record]) -> list[str]:

@@ -60,7 +60,7 @@ def _digest(examples: Examples) -> str:
 
 def _deal(job: Job, data: Data, central: CentralData) -> FederatedData:
     if data.partition is None:
-        return FederatedData(NumberedNames(1), (len(central.train),), lambda client: central.train, lambda: central.test)
+        return FederatedData(NumberedNames(1), (len(central.train),), lambda client: central.train, lambda: central.test, meaning=central.meaning)
     random = np.random.Generator(np.random.PCG64(job.seed_for("partition")))
     dealt = job.build("partition", data.partition, data=central, random=random)
     deal = dealt if isinstance(dealt, Deal) else Deal(dealt)
@@ -74,4 +74,4 @@ def _deal(job: Job, data: Data, central: CentralData) -> FederatedData:
         check_view(seen, name, client, len(rows[client]))
         return seen
 
-    return FederatedData(clients, tuple(len(rows[client]) for client in clients), open_client, lambda: central.test, deal.note)
+    return FederatedData(clients, tuple(len(rows[client]) for client in clients), open_client, lambda: central.test, deal.note, central.meaning)

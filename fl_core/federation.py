@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any
@@ -13,15 +13,16 @@ from fl_core.codec import Record
 from fl_core.data import FINGERPRINTED_CLIENTS_MAX, fingerprint, open_data
 from fl_core.errors import InputError, did_you_mean
 from fl_core.job import Job
+from fl_core.meaning import describe_meaning, find_other_meanings
 from fl_core.names import EqualSizes, NumberedNames
 from fl_core.section import WorkerSection
-from fl_core.types import Examples, FederatedData
+from fl_core.types import Examples, FederatedData, Meaning
 
 
 @dataclass(frozen=True)
 class Household:
     """What one worker holds: the names of its clients in sorted order, their sizes, how to open one, the global test set if it has it, a fingerprint that
-    is worked out when asked for, and what there is to say of a client."""
+    is worked out when asked for, what there is to say of a client, and what the numbers mean."""
 
     clients: Sequence[str]
     sizes: Sequence[int]
@@ -29,6 +30,7 @@ class Household:
     test: Callable[[], Examples | None]
     fingerprint: Callable[[], str]
     note: Callable[[str], str] = lambda client: ""
+    meaning: Meaning = field(default_factory=Meaning)
 
 
 def worker_section(job: Job, worker: str) -> WorkerSection:
@@ -52,7 +54,7 @@ def open_household(job: Job, worker: str, data: FederatedData | None = None) -> 
     sharing = [w.name for w in job.workers if w.data is None and w.clients is None]
     place, total = sharing.index(worker), len(data.clients)
     start, stop = place * total // len(sharing), (place + 1) * total // len(sharing)
-    return Household(data.clients[start:stop], data.sizes[start:stop], data.open, data.test, partial(fingerprint, data), data.note)
+    return Household(data.clients[start:stop], data.sizes[start:stop], data.open, data.test, partial(fingerprint, data), data.note, data.meaning)
 
 
 def _own_data(job: Job, section: WorkerSection) -> Household:
@@ -62,7 +64,11 @@ def _own_data(job: Job, section: WorkerSection) -> Household:
         names = {section.name: data.clients[0]}
     else:
         names = {f"{section.name}.{client}": client for client in data.clients}
-    return Household(list(names), data.sizes, lambda name: data.open(names[name]), data.test, partial(fingerprint, data), lambda name: data.note(names[name]))
+
+    def note(name: str) -> str:
+        return data.note(names[name])
+
+    return Household(list(names), data.sizes, lambda name: data.open(names[name]), data.test, partial(fingerprint, data), note, data.meaning)
 
 
 def _listed(section: WorkerSection, data: FederatedData) -> Household:
@@ -74,11 +80,11 @@ def _listed(section: WorkerSection, data: FederatedData) -> Household:
     for client in listed:
         if client not in sizes:
             raise InputError(f"Worker '{section.name}' lists the client '{client}', which the data do not have; {did_you_mean(client, sizes)}")
-    return Household(listed, [sizes[client] for client in listed], data.open, data.test, partial(fingerprint, data), data.note)
+    return Household(listed, [sizes[client] for client in listed], data.open, data.test, partial(fingerprint, data), data.note, data.meaning)
 
 
 def make_card(job: Job, worker: str, household: Household) -> Record:
-    """The data card of a worker: schema, counts and a fingerprint, never rows."""
+    """The data card of a worker: schema, names of features and classes, counts and a fingerprint, never rows."""
     clients: Any = list(household.clients)
     if isinstance(household.clients, NumberedNames):
         clients = household.clients.describe()
@@ -89,6 +95,7 @@ def make_card(job: Job, worker: str, household: Household) -> Record:
         "clients": clients,
         "sizes": int(sizes[0]) if equal else [int(size) for size in sizes],
         "fingerprint": household.fingerprint(),
+        **describe_meaning(household.meaning),
     }
     test = household.test()
     card["test"] = 0 if test is None else len(test)
@@ -124,9 +131,12 @@ class Population:
 
 
 def read_population(job: Job, card: Callable[[str], Mapping[str, Any]]) -> Population:
-    """The population that the workers' cards describe; InputError where two workers hold the same client or nobody holds any."""
+    """The population that the workers' cards describe; InputError where two workers hold the same client, nobody holds any, or numbers mean one thing to one
+    worker and another to the next."""
     names = [worker.name for worker in job.workers]
     cards = [card(name) for name in names]
+    if others := find_other_meanings(dict(zip(names, cards, strict=True))):
+        raise InputError(others[0])
     test = max(card["test"] for card in cards)
     counts = [_count(card["clients"]) for card in cards]
     if not sum(counts):

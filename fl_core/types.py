@@ -27,12 +27,23 @@ class Examples:
 
 
 @dataclass(frozen=True)
+class Meaning:
+    """What the numbers of examples stand for, as far as it is known: the features' names in the order of x's columns, what each label from 0 on is, and a
+    digest of the list that items are numbered by. A run begins only where it is the same for all workers."""
+
+    features: Sequence[str] = ()
+    classes: Sequence[str] = ()
+    vocabulary: str = ""
+
+
+@dataclass(frozen=True)
 class CentralData:
-    """One set that a partition deals out: a training half, a test half, and named columns (one value a training row) to deal by."""
+    """One set that a partition deals out: a training half, a test half, named columns (one value a training row) to deal by, and what its numbers mean."""
 
     train: Examples
     test: Examples | None = None
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    meaning: Meaning = Meaning()
 
 
 def as_they_are(client: str, examples: Examples) -> Examples:
@@ -53,13 +64,14 @@ class Deal:
 @dataclass(frozen=True)
 class FederatedData:
     """Examples that lie with their clients: names in sorted order, their sizes in the same order, a function that opens one client's examples, one that
-    opens the test set, and what there is to say of a client."""
+    opens the test set, what there is to say of a client, and what the numbers mean."""
 
     clients: Sequence[str]
     sizes: Sequence[int]
     open: Callable[[str], Examples]
     test: Callable[[], Examples | None] = lambda: None
     note: Callable[[str], str] = lambda client: ""
+    meaning: Meaning = Meaning()
 
 
 @dataclass(frozen=True)

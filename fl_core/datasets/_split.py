@@ -1,6 +1,7 @@
 """What loaders do to a whole set: set a test half aside, bring features to one scale."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,4 +31,4 @@ def scale(data: CentralData) -> CentralData:
     def scaled(examples: Examples) -> Examples:
         return Examples(((examples.x - mean) / deviation).astype(np.float32), examples.y)
 
-    return CentralData(scaled(data.train), None if data.test is None else scaled(data.test), data.columns)
+    return replace(data, train=scaled(data.train), test=None if data.test is None else scaled(data.test))

@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("job", metavar="JOB", help="the job file")
     show.add_argument("-o", "--out", required=True, metavar="FILE.html", help="the page to write")
     show.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override a key, such as data.partition.alpha=0.1")
-    card = _add(actions, "card", _card, "write a worker's data card: schema, counts, range of labels and a fingerprint, never rows")
+    card = _add(
+        actions, "card", _card, "write a worker's data card: schema, names of features and classes, counts, range of labels and a fingerprint, never rows"
+    )
     card.add_argument("job", metavar="JOB", help="the job file")
     card.add_argument("--worker", required=True, metavar="NAME", help="the worker, as the job calls it")
     card.add_argument("-o", "--out", required=True, metavar="FILE", help="the file to write")
@@ -116,10 +118,13 @@ def _compare(arguments: argparse.Namespace) -> Found:
 
     from fl_core.cards import find_mismatches, read_card
     from fl_core.job import load_job
+    from fl_core.meaning import find_untold
 
     cards = [read_card(Path(path)) for path in arguments.cards]
     mismatches = find_mismatches(load_job(arguments.job), cards, uneven_labels=arguments.uneven_labels)
-    return {"workers": [card["worker"] for card in cards], "mismatches": mismatches}, mismatches or [f"The {len(cards)} cards match."]
+    untold = find_untold({card["worker"]: card for card in cards})
+    lines = mismatches or [f"The {len(cards)} cards match.", *untold]
+    return {"workers": [card["worker"] for card in cards], "mismatches": mismatches, "not_compared": untold}, lines
 
 
 def _synthetic(arguments: argparse.Namespace) -> Found:

@@ -70,6 +70,34 @@ def test_measured_labels_have_ranges_of_their_own() -> None:
     assert told(*(card(number, y=labels(0, number + 1, "float32")) for number in range(3))) == []
 
 
+def test_features_classes_and_items_are_compared() -> None:
+    named = {"features": ["age", "pressure"], "classes": ["no", "yes"], "vocabulary": "f00"}
+    assert told(card(0, **named), card(1, **named), card(2, **named)) == []
+    other = {"features": ["pressure", "age"], "classes": ["yes", "no"], "vocabulary": "f01"}
+    assert [sentence.split(" is ")[0] for sentence in told(card(0, **named), card(1, **other), card(2, **named))] == [
+        "Feature 1 of the worker 'worker-1'",
+        "Label 0 of the worker 'worker-1'",
+        "The worker 'worker-1' numbers its items by another list than 'worker-0'; give all workers the same file as data.items_path.",
+    ]
+
+
+def test_labels_with_the_same_names_may_have_ranges_of_their_own() -> None:
+    ranges = [labels(0, 1), labels(1, 2), labels(0, 2)]
+    assert told(*(card(number, y=y, classes=["a", "b", "c"]) for number, y in enumerate(ranges))) == []
+    assert told(*(card(number, y=labels(0, 1 + number // 2), classes=["a", "b", "c"][: 2 + number // 2]) for number in range(3))) == [
+        "The worker 'worker-2' has 0 to 2 as its range of labels, but 'worker-0' has 0 to 1; give all workers the same data.classes, or say --uneven-labels."
+    ]
+
+
+def test_sessions_of_one_list_of_items_may_be_of_any_length() -> None:
+    def sessions(number: int, **more: str) -> Record:
+        kind = {"dtype": "int32", "shape": [number + 3]}
+        return card(number, x=kind, y={**kind, "range": [1, number + 7]}, **more)
+
+    assert told(*(sessions(number, vocabulary="f00") for number in range(3))) == []
+    assert len(told(*map(sessions, range(3)))) == 6
+
+
 def test_missing_unknown_and_doubled_workers_are_named() -> None:
     unknown, twice, missing = told(card(0), card(1), card(1), card(7))
     assert unknown.startswith("The job has no worker 'worker-7'; did you mean 'worker-")

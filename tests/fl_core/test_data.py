@@ -8,12 +8,13 @@ from fl_core.data import fingerprint, open_data, split_held_out
 from fl_core.errors import InputError
 from fl_core.job import Job, parse_job
 from fl_core.section import Data
-from fl_core.types import Examples, FederatedData
+from fl_core.types import Examples, FederatedData, Meaning
 
 CODE = """
+from dataclasses import replace
 import numpy as np
 from fl_core.names import NumberedNames
-from fl_core.types import CentralData, Examples, FederatedData
+from fl_core.types import CentralData, Examples, FederatedData, Meaning
 
 def ten(bad: str = ""):
     x, y = np.arange(20, dtype=np.float32).reshape(10, 2), np.arange(10) % 2
@@ -28,6 +29,9 @@ def ten(bad: str = ""):
     if bad == "empty":
         x, y = x[:0], y[:0]
     return CentralData(Examples(x, y), Examples(x[:2], y[:2]), {"hospital": y[:5] if bad == "column" else y})
+
+def named():
+    return replace(ten(), meaning=Meaning(["age", "pressure"]))
 
 def lists():
     return [1, 2]
@@ -77,6 +81,10 @@ def test_a_partition_deals_rows_to_clients_in_sorted_order() -> None:
     assert data.clients == ("north", "south")
     assert data.sizes == (5, 5)
     assert data.open("south").x[0].tolist() == [10, 11]
+
+
+def test_what_the_numbers_mean_is_handed_on_dealt_or_not() -> None:
+    assert opened("named").meaning == opened("named", partition={"name": "my_data.py:halves"}).meaning == Meaning(["age", "pressure"])
 
 
 def test_the_seed_decides_the_deal() -> None:

@@ -1,4 +1,5 @@
 import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from fl_core.errors import InputError
 from fl_core.federation import Population, make_card, open_household, read_population, worker_section
 from fl_core.job import Job, parse_job
 from fl_core.names import NumberedNames
-from fl_core.types import Examples, FederatedData
+from fl_core.types import Examples, FederatedData, Meaning
 
 CODE = """
 import numpy as np
@@ -112,6 +113,20 @@ def test_a_card_tells_schema_and_counts_and_never_a_row() -> None:
     assert card["x"] == {"dtype": "int64", "shape": [2]}
     assert card["y"] == {"dtype": "float64", "shape": [], "range": [0.0, 0.0]}
     assert set(card) == {"worker", "clients", "sizes", "fingerprint", "test", "x", "y"}
+
+
+def test_a_card_tells_what_the_numbers_mean_and_a_population_means_one_thing() -> None:
+    own = [{"name": name, "data": {"name": "my.py:letters", "names": ["a"]}} for name in ("north", "south")]
+    shared = job_of([{"name": "north", "clients": ["client-0"]}, {"name": "south"}])
+    data = replace(numbered(2), meaning=Meaning(["age", "pressure"]))
+    cards = {worker.name: make_card(shared, worker.name, open_household(shared, worker.name, data)) for worker in shared.workers}
+    assert [card["features"] for card in cards.values()] == [["age", "pressure"]] * 2
+    cards = {name: make_card(job_of(own), name, open_household(job_of(own), name)) for name in ("north", "south")}
+    cards["north"] |= {"features": ["age", "pressure"]}
+    assert len(read_population(job_of(own), cards.__getitem__).clients) == 2
+    cards["south"] |= {"features": ["pressure", "age"]}
+    with pytest.raises(InputError, match=r"^Feature 1 of the worker 'south' is 'pressure', but that of 'north' is 'age'"):
+        read_population(job_of(own), cards.__getitem__)
 
 
 def test_a_card_of_equal_sizes_says_the_size_once() -> None:

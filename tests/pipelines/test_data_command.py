@@ -113,6 +113,60 @@ def test_a_mismatch_is_one_sentence_and_exit_2(job_file: Path, capsys: pytest.Ca
     assert json.loads(capsys.readouterr().out)["mismatches"] == [sentence]
 
 
+HOSPITALS = """
+format: 1
+name: hospitals
+program: {name: logistic, features: 2, classes: 3}
+optimizer: {name: SGD, learning_rate: 0.1}
+data: digits
+federation:
+  workers:
+    - {name: north, data: {name: csv, path: north.csv, label: dx, test_share: 0.5}}
+    - {name: south, data: {name: csv, path: south.csv, label: dx, test_share: 0.5}}
+rounds: 1
+"""
+NORTH = "age,pressure,dx\n" + "40,90,benign\n50,80,malignant\n" * 4
+SWAPPED = "pressure,age,dx\n" + "90,40,malignant\n80,50,normal\n" * 4
+
+
+def hospitals(folder: Path, south: str, *, job: str = HOSPITALS) -> Path:
+    folder.mkdir()
+    for name, text in {"job.yaml": job, "north.csv": NORTH, "south.csv": south}.items():
+        (folder / name).write_text(text)
+    return folder / "job.yaml"
+
+
+def test_swapped_columns_and_other_classes_do_not_match_and_are_not_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    swapped = hospitals(tmp_path / "a", SWAPPED)
+    assert main(["data", "check", str(swapped), *(str(card_of(swapped, worker)) for worker in ("north", "south"))]) == 2
+    features = (
+        "Feature 1 of the worker 'south' is 'pressure', but that of 'north' is 'age'; name the columns alike, and list them in one order as data.features.\n"
+    )
+    classes = (
+        "Label 0 of the worker 'south' is 'malignant', but that of 'north' is 'benign'; give all workers the same data.classes: [benign, malignant, normal].\n"
+    )
+    assert capsys.readouterr().err == features + classes
+    assert main(["run", str(swapped), "--out", str(tmp_path / "run")]) == 2
+    assert capsys.readouterr().err.endswith(features)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_options_that_the_sentences_name_make_it_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    named = HOSPITALS.replace("label: dx", "label: dx, features: [age, pressure], classes: [benign, malignant, normal]")
+    job_file = hospitals(tmp_path / "a", SWAPPED, job=named)
+    cards = [str(card_of(job_file, worker)) for worker in ("north", "south")]
+    capsys.readouterr()
+    assert main(["data", "check", str(job_file), *cards]) == 0
+    assert capsys.readouterr().out == "The 2 cards match.\n"
+    old = {key: value for key, value in json.loads(Path(cards[0]).read_text()).items() if key not in ("features", "classes")}
+    Path(cards[0]).write_text(json.dumps(old))
+    assert main(["data", "check", str(job_file), *cards, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["not_compared"] == [
+        "The card of the worker 'north' names no features, so that nobody compared them.",
+        "The card of the worker 'north' names no classes, so that nobody compared them.",
+    ]
+
+
 def test_a_card_is_not_written_over_another(job_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = card_of(job_file, "worker-0")
     before = path.read_bytes()

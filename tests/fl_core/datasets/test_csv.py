@@ -7,6 +7,7 @@ import pytest
 
 from fl_core.datasets.csv import csv
 from fl_core.errors import InputError
+from fl_core.types import Meaning
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 CREDIT = SHARED / "credit_default" / "UCI_Credit_Card.csv.gz"
@@ -60,6 +61,22 @@ def test_a_test_file_is_numbered_like_the_training_file(tmp_path: Path) -> None:
     assert data.test.y.tolist() == [1]
 
 
+def test_the_names_of_features_and_classes_are_handed_on(tmp_path: Path) -> None:
+    data = csv(write(tmp_path, TEXT), label="sick", columns=["hospital"], drop=["id"], standardise=True)
+    assert data.meaning == Meaning(["age", "income"], ["no", "yes"])
+    assert csv(write(tmp_path, TEXT), label="age", features=["income", "id"], test_share=0.4).meaning == Meaning(["income", "id"], ["30", "40", "50"])
+    assert csv(write(tmp_path, TEXT), label="income", features=["age"]).meaning == Meaning(["age"])
+
+
+def test_named_classes_are_numbered_in_their_order_whether_they_are_there_or_not(tmp_path: Path) -> None:
+    test = write(tmp_path, "a,y\n1,cat\n", "test.csv")
+    data = csv(write(tmp_path, "a,y\n1,dog\n2,ant\n"), label="y", classes=["dog", "cat", "ant"], test_path=test)
+    assert data.test is not None
+    assert (data.train.y.tolist(), data.train.y.dtype, data.test.y.tolist()) == ([0, 2], np.int64, [1])
+    assert data.meaning.classes == ["dog", "cat", "ant"]
+    assert csv(write(tmp_path, "a,y\n1,2\n2,1\n"), label="y", classes=[0, 1, "2"]).train.y.tolist() == [2, 1]
+
+
 def test_a_share_is_split_off_with_its_columns(tmp_path: Path) -> None:
     data = csv(write(tmp_path, TEXT), label="sick", columns=["hospital"], drop=["id"], test_share=0.34)
     assert data.test is not None
@@ -88,6 +105,9 @@ def test_packed_files_quotes_marks_and_blank_lines_are_read(tmp_path: Path) -> N
         ("a,y\n1,0\n", {"columns": ["city"]}, "data.columns is 'city', which is no column of 'data.csv'; known are a, y."),
         ("a,y\n1,0\n", {"features": ["b"]}, "data.features is 'b', which is no column of 'data.csv'; known are a, y."),
         ('a,y\n"1,0\n', {}, "'data.csv' has 1 cells at line 2, but its first line names 2 columns; quote cells that hold the delimiter."),
+        ("a,y\n1,cow\n", {"classes": ["cat", "dog"]}, "'data.csv' holds the label 'cow', which data.classes does not; known are cat, dog."),
+        ("a,y\n1,0\n", {"classes": ["0", 0]}, "data.classes names '0' twice; name each class once."),
+        ("a,y\n1,0\n", {"classes": [0], "regression": True}, "data.regression is true, and measured labels have no data.classes; leave one of them out."),
         (
             "a,y\n1,0\n",
             {"test_path": Path("t.csv"), "test_share": 0.5},

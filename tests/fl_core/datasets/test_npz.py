@@ -6,6 +6,7 @@ import pytest
 
 from fl_core.datasets.npz import npz
 from fl_core.errors import InputError
+from fl_core.types import Meaning
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "uci_har" / "uci_har_train21.npz"
 X, Y = np.arange(8.0).reshape(4, 2), np.array([0, 1, 0, 1], np.int32)
@@ -31,6 +32,24 @@ def test_a_test_set_is_read_or_split_off(tmp_path: Path) -> None:
     assert split.test is not None
     assert (len(given.train), len(given.test)) == (4, 1)
     assert (len(split.train), len(split.test), len(split.columns["label"])) == (3, 1, 3)
+
+
+def test_names_of_features_and_classes_are_handed_on(tmp_path: Path) -> None:
+    names = {"feature_names": np.array(["age", "pressure"]), "class_names": np.array(["no", "yes", "maybe"])}
+    given = npz(save(tmp_path, x=X, y=Y, **names, x_test=X, y_test=Y))
+    assert given.meaning == Meaning(["age", "pressure"], ["no", "yes", "maybe"])
+    assert npz(save(tmp_path, x=X, y=Y, **names), test_share=0.5).meaning == given.meaning
+    assert sorted(given.columns) == ["label"]
+
+
+def test_names_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    assert refused(save(tmp_path, x=X, y=Y, feature_names=np.array(["age"]))) == (
+        "'data.npz' holds 1 feature_names, but an example of x has the shape (2,); give a name for each feature."
+    )
+    assert refused(save(tmp_path, x=X, y=Y, class_names=np.array(["no"]))) == (
+        "'data.npz' holds 1 class_names, but y is not all whole numbers from 0 to 0; give a name for each class."
+    )
+    assert refused(save(tmp_path, x=X, y=Y, class_names=Y)) == "'data.npz' holds int32 of shape (4,) under 'class_names'; it is a list of words."
 
 
 def refused(path: Path, test_share: float = 0) -> str:
