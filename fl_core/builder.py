@@ -19,7 +19,7 @@ def build(builder: Callable[..., Any], kind: str, name: str, options: Mapping[st
         raise InputError(f"The {kind} '{name}' is {type(builder).__name__}; name a function that builds it.")
     _check_names(builder, kind, name, options, more, also)
     try:
-        checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(builder)
+        checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False))(builder)
         return checked(**options, **more)
     except ValidationError as error:
         found = worst(error)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -165,10 +165,22 @@ def parse_job(text: str, overrides: Iterable[str] = (), *, folder: Path | None =
     odd = next((key for key in content if not isinstance(key, str) or key == "code"), None)
     if odd is not None:
         raise InputError(unknown(str(odd), _known_keys("")))
+    for key, number in _fractions(content):
+        if not math.isfinite(number):
+            raise InputError(f"{key} is {number}; it is a number, neither NaN nor Inf.")
     try:
         return Job(**content, code=dict(code or {}))
     except ValidationError as error:
         raise InputError(_sentence(error)) from error
+
+
+def _fractions(content: Any, key: str = "") -> Iterator[tuple[str, float]]:
+    """Every number of the job that is not whole, with its key."""
+    if isinstance(content, float):
+        yield key, content
+    elif isinstance(content, dict | list):
+        for word, value in content.items() if isinstance(content, dict) else enumerate(content):
+            yield from _fractions(value, f"{key}.{word}" if key else str(word))
 
 
 def _override(content: dict[str, Any], override: str) -> None:

@@ -16,7 +16,7 @@ class Devices(BaseModel):
     upload_seconds        the median time to send a reply
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     examples_per_second: Annotated[float, Field(gt=0)] = 100.0
     upload_seconds: Annotated[float, Field(ge=0)] = 1.0
     spread: Annotated[float, Field(ge=1)] = 3.0

@@ -114,6 +114,12 @@ JOB_FILE = [
     Bad("a seed below 0", "seed is -1; it is at least 0.", {"seed": -1}),
     Bad("updates kept for a while", "keep_updates is 'last'; it is 'all', 'last_round' or 'none'.", {"keep_updates": "last"}),
     Bad("states kept for a while", "keep_states is 'some'; it is a number of rounds from 1 on, all, or auto.", {"keep_states": "some"}),
+    Bad("a goal that is no number", "stop_when.accuracy is nan; it is a number, neither NaN nor Inf.", {"stop_when": {"accuracy": float("nan")}}),
+    Bad(
+        "an endless number among a worker's options",
+        "federation.workers.1.data.noise is inf; it is a number, neither NaN nor Inf.",
+        **workers({"name": "a"}, {"name": "b", "data": {"name": "digits", "noise": float("inf")}}),
+    ),
     Bad("a protection that is not there", "privacy is {{'epsilon': 1}}; this release offers no protection, leave it empty.", {"privacy": {"epsilon": 1}}),
 ]
 
@@ -186,6 +192,42 @@ STRATEGY = [
     ),
     Bad("an option of a wrong type", "strategy.local_epochs is 'two'; it is a whole number.", {"strategy": {"name": "fed_avg", "local_epochs": "two"}}),
     Bad("an option out of range", "strategy.local_epochs is 0; it is at least 1.", {"strategy": {"name": "fed_avg", "local_epochs": 0}}),
+    Bad(
+        "an endless option", "strategy.mu is inf; it is a number, neither NaN nor Inf.", words=("--set", "strategy.name=fed_prox", "--set", "strategy.mu=.inf")
+    ),
+    Bad(
+        "an option above all numbers",
+        "strategy.mu is inf; it is a number, neither NaN nor Inf.",
+        {"strategy": "fed_prox"},
+        words=("--set", "strategy.mu=1e999"),
+    ),
+    Bad("an endless option in words", "strategy.mu is 'inf'; it is a number, neither NaN nor Inf.", {"strategy": {"name": "fed_prox", "mu": "inf"}}),
+    Bad(
+        "an option of a selection that is no number",
+        "selection.deadline_seconds is nan; it is a number, neither NaN nor Inf.",
+        {"selection": {"name": "deadline_aware", "clients_per_round": 2, "deadline_seconds": float("nan")}},
+    ),
+    Bad(
+        "a device that is never done",
+        "selection.devices.spread is 'inf'; it is a number, neither NaN nor Inf.",
+        {"selection": {"name": "deadline_aware", "clients_per_round": 2, "deadline_seconds": 9, "devices": {"spread": "inf"}}},
+    ),
+    Bad(
+        "an endless momentum",
+        "optimizer.momentum is inf; it is a number, neither NaN nor Inf.",
+        {"optimizer": {"name": "Momentum", "momentum": float("inf")}},
+    ),
+    Bad(
+        "a server that steps backwards",
+        "strategy.server_learning_rate is -1.0; it is above 0.",
+        {"strategy": {"name": "fed_avg", "server_learning_rate": -1}},
+    ),
+    Bad(
+        "no epoch of tuning",
+        "strategy.fine_tune_epochs is 0; it is at least 1.",
+        {"strategy": {"name": "local_fine_tuning", "fine_tune_epochs": 0}},
+    ),
+    Bad("no personal epoch", "strategy.personal_epochs is 0; it is at least 1.", {"strategy": {"name": "ditto", "personal_epochs": 0}}),
     Bad(
         "a function that gives no strategy",
         "The strategy 'my.py:mine' gives int; it is a function that returns an fl_core.strategy.Strategy.",
