@@ -15,8 +15,9 @@ def build(builder: Callable[..., Any], kind: str, name: str, options: Mapping[st
 
     `kind` and `name` are what the job calls it; `more` is what the federation hands in; `also` are keys that stand beside the options in the job.
     """
-    if not callable(builder):
-        raise InputError(f"The {kind} '{name}' is {type(builder).__name__}; name a function that builds it.")
+    if not callable(builder) or isinstance(builder, type):
+        what = "a class" if isinstance(builder, type) else type(builder).__name__
+        raise InputError(f"The {kind} '{name}' is {what}; name a function that builds it.")
     _check_names(builder, kind, name, options, more, also)
     try:
         checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False))(builder)
@@ -27,7 +28,7 @@ def build(builder: Callable[..., Any], kind: str, name: str, options: Mapping[st
     except FederationError:
         raise
     except Exception as error:
-        if isinstance(error, ValueError) and str(error).partition(" ")[0] in options:
+        if isinstance(error, ValueError) and str(error).partition(" ")[0] in {*options, *more}:
             raise InputError(f"{kind}.{ended(str(error))}") from error
         raise InputError(f"The {kind} '{name}' cannot be built: {type(error).__name__}: {ended(str(error))}") from error
 

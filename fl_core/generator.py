@@ -41,6 +41,8 @@ def check(job: Job, pool: Pool, given: Mapping[str, Any] | None = None, root: St
 def _first_memory(job: Job, strategy: Strategy, trainable: Weights) -> Weights:
     try:
         return strategy.init(trainable)
+    except FederationError:
+        raise
     except Exception as error:
         raise InputError(f"The strategy '{job.strategy.name}' cannot make its first memory: {type(error).__name__}: {ended(str(error))}") from error
 

@@ -1,7 +1,7 @@
 """FL-Scheduler: decides, once, who takes part in a round, or that the job is finished."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -99,19 +99,23 @@ def history(run: Run, round: int) -> dict[str, Seen]:
 
 
 def draw(run: Run, people: Population, round: int, memory: Weights, busy: Collection[str] = ()) -> dict[str, int]:
+    """As `choose`, of these people; InputError that names the selection where it fails or gives anything else."""
+    who = f"The selection '{run.job.selection.name}'"
     random, seed = np.random.Generator(np.random.PCG64(run.job.seed_for("select", round))), run.job.seed_for("select")
     try:
         drawn = run.strategy.select(Draw(round, people.clients, people.sizes, random, memory, people.worker_of, lambda: history(run, round), seed, busy))
-        chosen = list(drawn)
+        chosen = list(drawn) if isinstance(drawn, Iterable) and not isinstance(drawn, str) else []
     except FederationError:
         raise
     except Exception as error:
-        raise InputError(f"The selection '{run.job.selection.name}' fails in round {round}: {type(error).__name__}: {ended(str(error))}") from error
+        raise InputError(f"{who} fails in round {round}: {type(error).__name__}: {ended(str(error))}") from error
+    if isinstance(drawn, str) or not isinstance(drawn, Iterable) or not all(isinstance(client, str) for client in chosen):
+        raise InputError(f"{who} gives {drawn!r:.60} in round {round}; it gives a list of clients' names.")
     if len(set(chosen)) < len(chosen):
-        raise InputError(f"The selection '{run.job.selection.name}' drew a client twice in round {round}; a client takes part once.")
+        raise InputError(f"{who} drew a client twice in round {round}; a client takes part once.")
     for client in chosen:
         if client not in people.clients:
-            raise InputError(f"The selection '{run.job.selection.name}' drew '{client}', whom the federation does not have.")
+            raise InputError(f"{who} drew '{client}', whom the federation does not have.")
         if client in busy:
             raise InputError(f"The strategy '{run.job.strategy.name}' starts '{client}' in round {round}, who is in flight; a client does one thing at a time.")
     least = max(exchange.least for exchange in run.strategy.exchanges)
@@ -121,6 +125,12 @@ def draw(run: Run, people: Population, round: int, memory: Weights, busy: Collec
         )
     bases = {client: drawn[client] if isinstance(drawn, Mapping) else round for client in sorted(chosen)}
     for client, base in bases.items():
+        if type(base) is not int:
+            raise InputError(f"{who} gives '{client}' with {base!r:.60} in round {round}; a name comes alone, or with the number of the round it starts from.")
+        if base != round and not run.strategy.staleness_max:
+            raise InputError(
+                f"{who} starts '{client}' in round {round} from round {base}, but the strategy '{run.job.strategy.name}' has no staleness_max; give names alone."
+            )
         if not 1 <= base <= round:
             raise InputError(f"The strategy '{run.job.strategy.name}' starts '{client}' in round {round} from the state of round {base}; there is none yet.")
     return bases

@@ -229,6 +229,16 @@ STRATEGY = [
     ),
     Bad("no personal epoch", "strategy.personal_epochs is 0; it is at least 1.", {"strategy": {"name": "ditto", "personal_epochs": 0}}),
     Bad(
+        "a strategy around one that does not sum",
+        "strategy.around is a strategy that does not sum its clients' moves in one exchange; name one that does, such as fed_avg.",
+        {"strategy": {"name": "top_k", "around": "krum"}},
+    ),
+    Bad(
+        "a personal layer that is not there",
+        "strategy.personal has 'zz', but no weight begins so; there are bias, weight.",
+        {"strategy": {"name": "fed_per", "personal": ["zz"]}},
+    ),
+    Bad(
         "a function that gives no strategy",
         "The strategy 'my.py:mine' gives int; it is a function that returns an fl_core.strategy.Strategy.",
         **strategy("def mine(): return 3\n"),
@@ -258,6 +268,37 @@ STRATEGY = [
         "a selection that raises",
         "The selection 'my.py:mine' fails in round 1: ZeroDivisionError: division by zero.",
         **selection("def mine(): return lambda draw: 1 / 0\n"),
+    ),
+    Bad(
+        "a selection that is a class",
+        "The selection 'my.py:Mine' is a class; name a function that builds it.",
+        {"selection": "my.py:Mine"},
+        {"my.py": "class Mine:\n    def __call__(self, draw): return draw.clients\n"},
+    ),
+    Bad(
+        "a selection that builds a class",
+        "The selection 'my.py:mine' gives Mine in round 1; it gives a list of clients' names.",
+        **selection("class Mine:\n    def __init__(self, draw): pass\n    def __repr__(self): return 'Mine'\ndef mine(): return Mine\n"),
+    ),
+    Bad(
+        "a selection that forgets to return",
+        "The selection 'my.py:mine' gives None in round 1; it gives a list of clients' names.",
+        **selection("def mine(): return lambda draw: None\n"),
+    ),
+    Bad(
+        "a selection that draws lists",
+        "The selection 'my.py:mine' gives [['client-0'], ['client-1']] in round 1; it gives a list of clients' names.",
+        **selection("def mine(): return lambda draw: [[client] for client in draw.clients[:2]]\n"),
+    ),
+    Bad(
+        "a selection that draws one name",
+        "The selection 'my.py:mine' gives 'client-0' in round 1; it gives a list of clients' names.",
+        **selection("def mine(): return lambda draw: draw.clients[0]\n"),
+    ),
+    Bad(
+        "a selection that gives a word with a name",
+        "The selection 'my.py:mine' gives 'client-0' with 'a' in round 1; a name comes alone, or with the number of the round it starts from.",
+        **selection("def mine(): return lambda draw: {draw.clients[0]: 'a'}\n"),
     ),
     Bad(
         "a selection that draws twice",

@@ -152,3 +152,16 @@ def test_a_selection_may_look_at_the_servers_memory() -> None:
 
     strategy = replace(fed_avg(), select=the_remembered, init=lambda trainable: {"turn": np.array(2)})
     assert plan(small_run(strategy, PEOPLE, three(0, 0, 0)), 1)["workers"] == {"worker-0": [["c"]]}
+
+
+def test_a_selection_that_starts_clients_from_an_earlier_round_needs_an_asynchronous_strategy() -> None:
+    def late(draw: Draw) -> dict[str, int]:
+        return {draw.clients[0]: 1}
+
+    run = small_run(replace(fed_avg(), select=late), PEOPLE, three(0, 0, 0))
+    play(run, PEOPLE)
+    with pytest.raises(InputError) as caught:
+        plan(run, 2)
+    assert str(caught.value) == (
+        "The selection 'everyone' starts 'a' in round 2 from round 1, but the strategy 'fed_avg' has no staleness_max; give names alone."
+    )
