@@ -69,6 +69,7 @@ class Learner:
         self._trainable = {names[id(p)]: p for p in self._parameters}
         self._has_buffers = len(tensors) > len(self._net.parameters())
         self._memory = ModelMemory(tensors)
+        self._settings = optimizer
         self._make_optimizer = _optimizer_maker(program, optimizer)
         self._keep = optimizer.state == "keep"
         self._kept_step: tuple[float, Step | None] | None = None
@@ -115,11 +116,14 @@ class Learner:
                 seen += self._program.cases(batch[1])
         if not losses:
             raise InputError("The program's batches yielded nothing to train on.")
-        if self._has_buffers:
-            # A forward pass may put a new tensor in a buffer's place.
-            self._memory = ModelMemory(_tensors_of(self._net))
+        self._look_again()
         metrics = {"loss": float(np.mean(losses, dtype=np.float64)), "seen": float(seen)}
         return Trained(self._memory.move_since(weights), len(examples), len(losses), metrics), state_after()
+
+    def _look_again(self) -> None:
+        """A forward pass may put a new tensor in a buffer's place."""
+        if self._has_buffers:
+            self._memory = ModelMemory(_tensors_of(self._net))
 
     def _stepper(self, correction: Correction | None, optimizer_state: Weights | None, rate_factor: float) -> tuple[OneStep, Callable[[], Weights]]:
         """A function that trains on one batch and gives its loss, and one that gives the optimizer's state after: the private step where it does the same
@@ -234,10 +238,10 @@ class Learner:
         return total / seen
 
     def rehearse(self, examples: Examples) -> list[str] | None:
-        """Tries loss and metrics on a few examples; gives the names of what is measured, None where the program makes its own batches and only
-        training can tell. InputError where the program does not fit the data."""
+        """Tries loss and metrics and a step on a few examples; gives the names of what is measured, None where the program makes its own batches and only
+        training can tell. InputError where the program does not fit the data or the optimizer takes no step. The weights stay as they are."""
         if self._program.batches is not None:
-            next(self._batches(examples, LocalWork(), np.random.Generator(np.random.PCG64(0))))
+            self._try_step(next(self._batches(examples, LocalWork(), np.random.Generator(np.random.PCG64(0)))))
             return None
         first = examples.take(slice(0, 2))
         x, y = paddle.to_tensor(first.x), paddle.to_tensor(first.y)
@@ -258,7 +262,21 @@ class Learner:
                 raise InputError(f"The program's {odd} is {sizes[odd]} numbers on a {batch}; it is one, such as the mean.")
             measured = list(values) if what == "metrics" else measured
         self._compare_functional((x, y))
+        self._try_step((x, y))
         return measured
+
+    def _try_step(self, batch: tuple[Any, Any]) -> None:
+        """InputError where no step can be taken: an optimizer looks at most of its options only then."""
+        before = self.weights()
+        self._net.train()
+        try:
+            with paddle.utils.unique_name.guard(), quick_calls():
+                self._stepper(None, None, 1.0)[0](batch)
+        except Exception as error:
+            what = f"the optimizer '{self._settings.name}' with {self._settings.options}" if self._settings.name else "the program's optimizer"
+            raise InputError(f"A step of {what} fails: {type(error).__name__}: {_said(error)}") from error
+        self._look_again()
+        self._memory.load(before)
 
     def _compare_functional(self, batch: tuple[Any, Any]) -> None:
         """InputError where the program's functional form gives another loss than its layers do while they train."""
@@ -307,7 +325,7 @@ def save_for_inference(program: Program, weights: Weights, path: str, x: Mapping
 
 def _said(error: Exception) -> str:
     """What an error says, on one line; Paddle's own sentence where it comes with hints and a place in its source."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
+    lines = [re.sub(r" \(at \S+:\d+\)$", "", line.rstrip()) for line in str(error).splitlines() if line.strip()]
     own = next((found[1] for line in lines if (found := re.match(r"\(\w+\) (.*)", line))), None)
     return ended(own or (lines[0] if lines else "no message"))
 

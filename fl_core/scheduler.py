@@ -129,7 +129,7 @@ def draw(run: Run, people: Population, round: int, memory: Weights, busy: Collec
             raise InputError(f"{who} gives '{client}' with {base!r:.60} in round {round}; a name comes alone, or with the number of the round it starts from.")
         if base != round and not run.strategy.staleness_max:
             raise InputError(
-                f"{who} starts '{client}' in round {round} from round {base}, but the strategy '{run.job.strategy.name}' has no staleness_max; give names alone."
+                f"{who} starts '{client}' in round {round} from round {base}, but '{run.job.strategy.name}' has no staleness_max; give names alone."
             )
         if not 1 <= base <= round:
             raise InputError(f"The strategy '{run.job.strategy.name}' starts '{client}' in round {round} from the state of round {base}; there is none yet.")

@@ -409,6 +409,11 @@ PROGRAM = [
         {"optimizer": {"name": "Adam", "beta1": 2.0}},
     ),
     Bad(
+        "an option that the optimizer finds wrong in its first step",
+        "A step of the optimizer 'Momentum' with {{'momentum': 'x'}} fails: TypeError: momentum_(): argument (position 6) must be double, but got str.",
+        {"optimizer": {"name": "Momentum", "momentum": "x"}},
+    ),
+    Bad(
         "a learning rate that is a word",
         "optimizer.learning_rate is 'fast'; it is a number from 0 on.",
         {"optimizer": {"name": "SGD", "learning_rate": "fast"}},

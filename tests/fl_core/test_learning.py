@@ -1,6 +1,6 @@
 """Local training: the same bits for the same arguments, exact step counts, corrections by hand, and a fast path equal to the plain Paddle loop."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,6 +119,25 @@ def test_the_same_arguments_give_the_same_bits_whatever_was_trained_before(name:
     assert same(first.move, again.move)
     assert first.metrics == again.metrics
     assert not same(first.move, one.fit(start, examples, work, seed=11)[0].move)
+
+
+@pytest.mark.parametrize("optimizer", [SGD, Optimizer(name="Adam", learning_rate=0.1)], ids=["SGD", "Adam"])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_rehearsal_takes_a_step_of_which_nothing_is_left(name: str, optimizer: Optimizer) -> None:
+    program, examples = PROGRAMS[name]
+    rehearsed, fresh = learner(program, optimizer), learner(program, optimizer)
+    rehearsed.rehearse(examples)
+    assert same(rehearsed.weights(), fresh.weights())
+    moves = [one.fit(fresh.weights(), examples, LocalWork(batch_size=10), seed=5)[0].move for one in (rehearsed, fresh)]
+    assert same(*moves)
+
+
+def test_a_rehearsal_of_a_program_with_batches_of_its_own_finds_an_optimizer_that_takes_no_step() -> None:
+    def batches(examples: Examples, work: LocalWork, random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        yield examples.x[:4], examples.y[:4]
+
+    with pytest.raises(InputError, match=r"^A step of the optimizer 'Momentum' with {'momentum': 'x'} fails: TypeError: "):
+        learner(replace(PROGRAMS["2nn"][0], batches=batches), Optimizer(name="Momentum", momentum="x")).rehearse(IMAGES)
 
 
 def test_fitting_changes_neither_the_weights_it_was_given_nor_a_move_it_gave() -> None:
