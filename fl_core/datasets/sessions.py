@@ -6,11 +6,12 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from fl_core.datasets._items import count_items, digest_items, read_items
 from fl_core.datasets._options import TestShare
 from fl_core.datasets._session_files import Layout, Log, read_log
 from fl_core.datasets._sessions import LONGEST, Sessions, examples_of, last_share
 from fl_core.errors import InputError
-from fl_core.types import CentralData
+from fl_core.types import CentralData, Meaning
 
 SECONDS_A_DAY = 86_400
 Column = str | int | None
@@ -29,17 +30,21 @@ def sessions(
     test_share: TestShare = 0.2,
     test_days: Annotated[float, Field(gt=0)] | None = None,
     min_item_count: Annotated[int, Field(ge=1)] = 1,
+    items_path: Path | None = None,
     longest: Annotated[int, Field(ge=1, le=10_000)] = LONGEST,
     training_steps_max: Steps | None = None,
     test_steps_max: Steps | None = None,
 ) -> CentralData:
-    """x (N, steps) int32, items from 1 (the most common first) on and 0 behind the end, y (N, steps) the item after each; column `length`.
+    """x (N, steps) int32, items from 1 on and 0 behind the end, y (N, steps) the item after each; column `length`.
+
+    Items are numbered by the lines of `items_path`, others left out; without it by how common they are, the most common first.
 
     The test half are the sessions of a second file, those that ended in the last days, or the last share of them (in the order of their ends, or of
     the file where it has no times). Of both halves sessions with one item are dropped; of the test half, as is usual for Gru4Rec, first the items
-    that the training half does not have. Of a training half with more steps than `training_steps_max` the last sessions are taken, as is usual for large
+    that have no number. Of a training half with more steps than `training_steps_max` the last sessions are taken, as is usual for large
     logs; of a test half with more than `test_steps_max` sessions spread evenly over it.
     """
+    listed = read_items(items_path) if items_path else None
     wanted = {kind: None if name is None else str(name) for kind, name in {"session": session, "item": item, "time": time}.items()}
     codes: dict[str, int] = {}
     log = _of_two_and_more(read_log(path, layout, wanted, delimiter, gap_minutes, codes))
@@ -53,12 +58,17 @@ def sessions(
     train = train.keep(counts[train.items] >= min_item_count)
     if not len(train):
         raise InputError(f"'{path}' leaves no session of two items and more to train on; look at data.layout, or take a smaller test half or min_item_count.")
-    numbers = _numbers(train, codes)
+    items = listed or count_items(list(codes), np.bincount(train.items, minlength=len(codes)))
+    numbers = np.array([items.get(name, 0) for name in codes], np.int64)
     train, test = _numbered(train, numbers), _numbered(test, numbers)
+    if not len(train):
+        raise InputError(f"'{path}' has no session of two items that '{items_path}' lists; name them there as the sessions do, one a line.")
     if not len(test) and (test_path or test_days or test_share):
-        raise InputError(f"No test session of '{test_path or path}' has two items of the training half; take a larger test half, or set data.test_share to 0.")
+        known = f"that '{items_path}' lists" if listed else "of the training half"
+        raise InputError(f"No test session of '{test_path or path}' has two items {known}; take a larger test half, or set data.test_share to 0.")
     test = test.take(_spread(test.lengths - 1, test_steps_max))
-    return CentralData(examples_of(train, longest), examples_of(test, longest) if len(test) else None, {"length": _row_lengths(train, longest)})
+    columns, meaning = {"length": _row_lengths(train, longest)}, Meaning(vocabulary=digest_items(items))
+    return CentralData(examples_of(train, longest), examples_of(test, longest) if len(test) else None, columns, meaning)
 
 
 def _of_two_and_more(log: Log) -> Log:
@@ -84,16 +94,6 @@ def _spread(steps: np.ndarray, most: int | None) -> np.ndarray:
     """A mask of sessions at even distances that have about so many steps in all."""
     share = min(1.0, (most or np.inf) / max(steps.sum(), 1))
     return np.diff(np.floor(np.arange(len(steps) + 1) * share)) > 0
-
-
-def _numbers(train: Sessions, codes: dict[str, int]) -> np.ndarray:
-    """Each code's number from 1 on, the most common first and equals by name, 0 where the training half does not have it."""
-    counts = np.bincount(train.items, minlength=len(codes))
-    by_name = np.array(list(codes)).argsort(kind="stable")
-    order = by_name[np.argsort(-counts[by_name], kind="stable")]
-    numbers = np.zeros(len(codes), np.int64)
-    numbers[order] = np.arange(1, len(codes) + 1)
-    return np.where(counts > 0, numbers, 0)
 
 
 def _numbered(sessions: Sessions, numbers: np.ndarray) -> Sessions:
