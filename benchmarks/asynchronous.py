@@ -2,21 +2,16 @@
 
 import statistics
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from benchmarks.harness import Benchmark, Goal, Measured
 from fl_core import run
 from fl_core.job import Job, parse_job
 from fl_core.pool import Pool
-from fl_core.run_folder import Run, plan_key
 from fl_core.selections._devices import Devices
-from fl_core.strategies.fed_buff import Flights
-from fl_core.strategy import Draw
 
 CLIENTS, IN_FLIGHT, BUFFER_SIZE, STALENESS_MAX = 50, 10, 5, 20
 ACCURACY = 0.85
@@ -43,41 +38,25 @@ def measure(quick: bool) -> Measured:
 
 def _waiting(seed: int, devices: Devices, pool: Pool) -> dict[str, float]:
     """FedAvg: a round takes as long as its slowest client."""
-
-    def seconds(one: Run, rounds: int) -> float:
-        return sum(devices.round_seconds((client, one.population.size_of(client)) for client in clients_of(one, round)) for round in range(1, rounds + 1))
-
-    rounds, taken = _train({"name": "fed_avg"}, {"name": "uniform", "clients_per_round": IN_FLIGHT}, ROUNDS, seed, pool, seconds)
+    selection = {"name": "uniform", "clients_per_round": IN_FLIGHT, "devices": devices.model_dump()}
+    rounds, taken = _train({"name": "fed_avg"}, selection, ROUNDS, seed, pool)
     return {"waiting_seconds": taken, "waiting_client_updates": float(rounds * IN_FLIGHT)}
 
 
 def _asynchronous(seed: int, devices: Devices, pool: Pool) -> dict[str, float]:
     """FedBuff: a round ends when the buffer is full."""
-
-    def seconds(one: Run, rounds: int) -> float:
-        draw = Draw(1, one.population.clients, one.population.sizes, np.random.default_rng(), seed=one.job.seed_for("select"))
-        return Flights(draw, lambda name, size: sum(devices.seconds(name, size)), IN_FLIGHT, BUFFER_SIZE, STALENESS_MAX).ends_at(rounds)
-
     options = {"buffer_size": BUFFER_SIZE, "clients_in_flight": IN_FLIGHT, "staleness_max": STALENESS_MAX, "devices": devices.model_dump()}
-    rounds, taken = _train({"name": "fed_buff", **options}, {"name": "everyone"}, ASYNCHRONOUS_ROUNDS, seed, pool, seconds)
+    rounds, taken = _train({"name": "fed_buff", **options}, {"name": "everyone"}, ASYNCHRONOUS_ROUNDS, seed, pool)
     return {"asynchronous_seconds": taken, "asynchronous_client_updates": float(rounds * BUFFER_SIZE)}
 
 
-def clients_of(one: Run, round: int) -> list[str]:
-    """The clients of a round."""
-    return [client for parts in one.record(plan_key(round))["workers"].values() for part in parts for client in part]
-
-
-def _train(
-    strategy: dict[str, Any], selection: dict[str, Any], rounds: int, seed: int, pool: Pool, seconds: Callable[[Run, int], float]
-) -> tuple[int, float]:  # fmt: skip
+def _train(strategy: dict[str, Any], selection: dict[str, Any], rounds: int, seed: int, pool: Pool) -> tuple[int, float]:
     """After how many rounds the run was accurate enough, and the simulated seconds of these; ValueError where it never was."""
     with tempfile.TemporaryDirectory() as folder:
         result = run(_job(strategy, selection, rounds, seed), out=Path(folder) / "run", pool=pool)
-        done, accuracy = int(result.summary["rounds"]), result.metrics["accuracy"]
-        if accuracy < ACCURACY:
-            raise ValueError(f"{strategy['name']} came to {accuracy:.3f} in {rounds} rounds, below {ACCURACY}; give it more rounds.")
-        return done, seconds(result.run, done)
+        if result.metrics["accuracy"] < ACCURACY:
+            raise ValueError(f"{strategy['name']} came to {result.metrics['accuracy']:.3f} in {rounds} rounds, below {ACCURACY}; give it more rounds.")
+        return int(result.summary["rounds"]), float(result.summary["simulated_seconds"])
 
 
 def _job(strategy: dict[str, Any], selection: dict[str, Any], rounds: int, seed: int) -> Job:

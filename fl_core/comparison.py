@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Any
 
-from fl_core.comparison_facts import Outcome, bytes_received, bytes_sent, examples, walked
+from fl_core.comparison_facts import Axis, Outcome, bytes_received, bytes_sent, examples, is_simulated, simulated_seconds, walked
 from fl_core.comparison_plan import is_name, label, shown_value
 from fl_core.curves import best_round, curves_of, direction, is_reached
 from fl_core.errors import InputError, did_you_mean
@@ -74,6 +74,11 @@ class Comparison:
     def seeds(self) -> int:
         """How many runs the largest combination has."""
         return max(len(one.outcomes) for one in self.combinations)
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether any of the runs has a time on simulated devices."""
+        return any(is_simulated(outcome) for one in self.combinations for outcome in one.outcomes)
 
 
 def compare(combinations: Sequence[Combination], target: Target | None = None) -> Comparison:
@@ -187,12 +192,17 @@ def to_target(comparison: Comparison, one: Combination) -> Mean | None:
 
 def bytes_to_target(comparison: Comparison, one: Combination) -> Mean | None:
     """The bytes that clients sent until the target was reached, of those finished runs that reached it."""
-    return mean_of(_bytes_to_target(comparison, outcome) for outcome in one.finished)
+    return mean_of(_along_to_target(comparison, outcome, "bytes") for outcome in one.finished)
 
 
-def _bytes_to_target(comparison: Comparison, outcome: Outcome) -> float | None:
-    round, sent = rounds_to_target(comparison, outcome), walked(outcome, "bytes")
-    return None if round is None or not sent else sent[int(round)]
+def simulated_to_target(comparison: Comparison, one: Combination) -> Mean | None:
+    """The seconds on simulated devices until the target was reached, of those finished runs that reached it."""
+    return mean_of(_along_to_target(comparison, outcome, "simulated seconds") for outcome in one.finished)
+
+
+def _along_to_target(comparison: Comparison, outcome: Outcome, axis: Axis) -> float | None:
+    round, far = rounds_to_target(comparison, outcome), walked(outcome, axis)
+    return None if round is None or not far else far[int(round)]
 
 
 def ranked(comparison: Comparison) -> list[tuple[Mean, Combination]]:
@@ -220,9 +230,11 @@ def _combination_record(comparison: Comparison, one: Combination) -> dict[str, A
         "metrics": {metric: _mean_record(final(one, metric)) for metric in comparison.metrics},
         "best": _mean_record(found[0]) if found else None, "best_round": _mean_record(found[1]) if found else None,
         "rounds_to_target": _mean_record(reached), "bytes_to_target": _mean_record(bytes_to_target(comparison, one)),
+        "simulated_seconds_to_target": _mean_record(simulated_to_target(comparison, one)),
         "examples": _mean_record(mean_of(examples(outcome) for outcome in one.finished)),
         "bytes_sent": _mean_record(mean_of(map(bytes_sent, one.finished))), "bytes_received": _mean_record(mean_of(map(bytes_received, one.finished))),
         "seconds": _mean_record(mean_of(outcome.seconds for outcome in one.finished)),
+        "simulated_seconds": _mean_record(mean_of(map(simulated_seconds, one.finished))),
         "runs": [_run_record(comparison, outcome) for outcome in one.outcomes],
     }  # fmt: skip
 
@@ -232,7 +244,7 @@ def _run_record(comparison: Comparison, outcome: Outcome) -> dict[str, Any]:
         "run": outcome.place, "seed": outcome.job.seed, "status": outcome.status, "why": outcome.why, "rounds": outcome.rounds,
         "metrics": outcome.table[-1]["metrics"] if outcome.table else {}, "rounds_to_target": rounds_to_target(comparison, outcome),
         "examples": examples(outcome), "bytes_sent": bytes_sent(outcome), "bytes_received": bytes_received(outcome),
-        "seconds": outcome.seconds, "digest": outcome.digest,
+        "seconds": outcome.seconds, "simulated_seconds": simulated_seconds(outcome), "digest": outcome.digest,
     }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from fl_core.run_folder import Run
 from fl_core.summary import rows
 
 Status = Literal["finished", "not finished", "failed"]
-Axis = Literal["rounds", "examples", "bytes", "seconds"]
+Axis = Literal["rounds", "examples", "bytes", "seconds", "simulated seconds"]
 METRICS = "metrics.jsonl"
 
 
@@ -107,6 +107,10 @@ def walked(outcome: Outcome, axis: Axis) -> list[float]:
         steps = [outcome.seconds_by_round.get(row["round"], 0.0) for row in outcome.table]
     elif axis == "examples":
         steps = [float(row.get("examples", 0)) for row in outcome.table]
+    elif axis == "simulated seconds":
+        if not is_simulated(outcome):
+            return []
+        steps = [row.get("simulated_seconds", 0.0) for row in outcome.table]
     elif outcome.sent is None:
         return []
     else:
@@ -117,6 +121,16 @@ def walked(outcome: Outcome, axis: Axis) -> list[float]:
 def examples(outcome: Outcome) -> float:
     """How many examples the run trained on, each as often as it was seen."""
     return float(sum(row.get("examples", 0) for row in outcome.table))
+
+
+def is_simulated(outcome: Outcome) -> bool:
+    """Whether the run's rounds have a time on simulated devices."""
+    return any("simulated_seconds" in row for row in outcome.table)
+
+
+def simulated_seconds(outcome: Outcome) -> float | None:
+    """What all rounds took on simulated devices, None where there are none."""
+    return sum(row.get("simulated_seconds", 0.0) for row in outcome.table) if is_simulated(outcome) else None
 
 
 def bytes_sent(outcome: Outcome) -> float | None:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fl_core.charts import duration, number, size
-from fl_core.comparison import Combination, Comparison, Mean, best, bytes_to_target, final, mean_of, ranked, to_target
-from fl_core.comparison_facts import bytes_received, bytes_sent, examples
+from fl_core.comparison import Combination, Comparison, Mean, best, bytes_to_target, final, mean_of, ranked, simulated_to_target, to_target
+from fl_core.comparison_facts import bytes_received, bytes_sent, examples, simulated_seconds
 from fl_core.comparison_plan import head
 from fl_core.curves import direction
 from fl_core.program import Direction
@@ -55,12 +55,17 @@ def costs(comparison: Comparison) -> list[Column]:
     if target := comparison.target:
         goal = f"to {target.metric} {number(target.goal)}"
         reached, sent = [to_target(comparison, one) for one in ones], [bytes_to_target(comparison, one) for one in ones]
-        shown.append(_to_target(f"rounds {goal}", ones, reached, rounds))
-        shown.append(_to_target(f"sent {goal}", ones, sent, lambda value: size(value.mean)))
+        shown.append(_to_target(f"rounds {goal}", ones, reached, reached, rounds))
+        shown.append(_to_target(f"sent {goal}", ones, reached, sent, lambda value: size(value.mean)))
+        if comparison.is_simulated:
+            simulated = [simulated_to_target(comparison, one) for one in ones]
+            shown.append(_to_target(f"simulated time {goal}", ones, reached, simulated, lambda value: duration(value.mean)))
     shown.append(Column("examples", [_said(mean_of(map(examples, one.finished)), number) for one in ones]))
     shown.append(Column("sent", [_said(mean_of(map(bytes_sent, one.finished)), size) for one in ones]))
     shown.append(Column("received", [_said(mean_of(map(bytes_received, one.finished)), size) for one in ones]))
     shown.append(Column("time", [_said(mean_of(outcome.seconds for outcome in one.finished), duration) for one in ones]))
+    if comparison.is_simulated:
+        shown.append(Column("simulated time", [_said(mean_of(map(simulated_seconds, one.finished)), duration) for one in ones]))
     return shown
 
 
@@ -77,12 +82,15 @@ def _count(one: Combination) -> str:
     return " + ".join(words)
 
 
-def _to_target(name: str, ones: Sequence[Combination], values: Sequence[Mean | None], say: Callable[[Mean], str]) -> Column:
-    """A column of what it took to the target; best is the least of those that got there with every seed."""
-    pairs = [(value, len(one.finished)) for value, one in zip(values, ones, strict=True)]
-    return Column(
-        name, [_reached(*pair, say) for pair in pairs], best=_best([value if value and value.count == all_of else None for value, all_of in pairs], "lower")
-    )
+def _to_target(
+    name: str, ones: Sequence[Combination], reached: Sequence[Mean | None], values: Sequence[Mean | None], say: Callable[[Mean], str]
+) -> Column:  # fmt: skip
+    """A column of what it took to the target, of those who `reached` it as far as that is known; best is the least of those that got there with every seed."""
+    whole = [value if value and value.count == len(one.finished) else None for value, one in zip(values, ones, strict=True)]
+    cells = [
+        NONE if value is None and got else _reached(value, len(one.finished), say) for one, got, value in zip(ones, reached, values, strict=True)
+    ]  # fmt: skip
+    return Column(name, cells, best=_best(whole, "lower"))
 
 
 def _reached(value: Mean | None, finished: int, say: Callable[[Mean], str]) -> str:

@@ -1,11 +1,11 @@
-"""The page of a comparison: one HTML file with the table, curves by rounds, examples, bytes and seconds, and every run."""
+"""The page of a comparison: one HTML file with the table, curves by rounds, examples, bytes and seconds, simulated ones too, and every run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
 from fl_core.charts import LINES_MAX, Axis, Band, Series, duration, legend, line_chart, number, size
-from fl_core.comparison import Combination, Comparison, Mean, bytes_to_target, curve_of, ranked, to_target
+from fl_core.comparison import Combination, Comparison, Mean, bytes_to_target, curve_of, ranked, simulated_to_target, to_target
 from fl_core.comparison_facts import Axis as Along
 from fl_core.comparison_facts import Outcome, walked
 from fl_core.comparison_figures import NONE, Column, called, caption, costs, results, rounds, spread, verdict
@@ -24,6 +24,7 @@ AXES: Mapping[Along, Axis] = {
     "examples": Axis("examples trained on"),
     "bytes": Axis("bytes sent by clients", size),
     "seconds": Axis("seconds", duration, whole=False),
+    "simulated seconds": Axis("simulated seconds", duration, whole=False),
 }
 COUNTED = (
     ("examples", "what accepted clients trained on, each example as often as it was seen; the personal epochs of ditto and local_fine_tuning are not counted"),
@@ -32,6 +33,12 @@ COUNTED = (
     ("received", "the state that a round starts from, weights and the server's memory, in bytes, times the clients drawn"),
     ("time", "of the whole run, on the machine that ran it; other work there shows in it"),
     ("±", "the sample standard deviation over seeds; a band reaches from the lowest to the highest seed, its line is their mean"),
+)  # fmt: skip
+
+
+SIMULATED = (
+    "simulated time", "of rounds that take as long as the slowest chosen device trains and sends, or, where nobody waits, until enough are done; of runs whose "
+    "job has devices"
 )  # fmt: skip
 
 
@@ -81,7 +88,7 @@ def _count(count: int, noun: str) -> str:
 
 
 def _tiles(comparison: Comparison) -> Html:
-    """Who ends best; who gets to the target in the fewest rounds, and with the fewest bytes."""
+    """Who ends best; who gets to the target in the fewest rounds, with the fewest bytes, and in the least simulated time where there is one."""
     boxes = []
     if order := ranked(comparison):
         value, one = order[0]
@@ -90,6 +97,8 @@ def _tiles(comparison: Comparison) -> Html:
         goal = f"{comparison.target.metric} {number(comparison.target.goal)}"
         boxes.append(_least(comparison, to_target, rounds, f"fewest rounds to {goal}"))
         boxes.append(_least(comparison, bytes_to_target, lambda value: size(value.mean), f"fewest bytes sent to {goal}"))
+        if comparison.is_simulated:
+            boxes.append(_least(comparison, simulated_to_target, lambda value: duration(value.mean), f"least simulated time to {goal}"))
     return tag("div", *boxes, class_="tiles four")
 
 
@@ -103,7 +112,7 @@ def _least(comparison: Comparison, figure: Callable[[Comparison, Combination], M
 
 
 def _figures(comparison: Comparison) -> Html:
-    terms = [term for name, meaning in COUNTED for term in (tag("dt", name), tag("dd", meaning))]
+    terms = [term for name, meaning in (*COUNTED, *([SIMULATED] if comparison.is_simulated else [])) for term in (tag("dt", name), tag("dd", meaning))]
     counted = tag("details", tag("summary", "How it is counted"), tag("dl", *terms))
     took = tag("h3", "What it took"), _table(comparison, costs(comparison))
     note = f"{caption(comparison)} The best of a column is bold."
@@ -120,7 +129,7 @@ def _table(comparison: Comparison, figures: Sequence[Column]) -> Html:
 
 
 def _curves(comparison: Comparison, metric: str, shown: list[Combination]) -> Html:
-    """The metric by rounds, examples, bytes and seconds; all charts share one legend."""
+    """The metric along every axis that a run has; all charts share one legend."""
     goal = comparison.target.goal if comparison.target and comparison.target.metric == metric else None
     panels, cut = [], False
     for along, axis in AXES.items():

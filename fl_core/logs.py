@@ -26,6 +26,7 @@ from fl_core.worker import is_measured
 FOLDER = "log"
 OWNER = ".run"
 LATE_ROUNDS_MAX = 3
+FIGURES = ("train_loss", "examples", "clients", "left_out", "simulated_seconds")
 PARAMETERS_MAX, VALUE_LETTERS_MAX, BATCH_METRICS_MAX = 100, 250, 1000  # what MLflow takes in one call
 
 Step = tuple[int, Mapping[str, float]]
@@ -169,7 +170,7 @@ class _Follower:
             row = row_of(run, done)
             if not (all_there or row["metrics"] or not is_measured(run.job, done + 1) or self._done - done >= LATE_ROUNDS_MAX):
                 break
-            steps.append((done, {**row["metrics"], **{key: row[key] for key in ("train_loss", "examples", "clients", "left_out") if key in row}}))
+            steps.append((done, {**row["metrics"], **{key: row[key] for key in FIGURES if key in row}}))
         return steps
 
 

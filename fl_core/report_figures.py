@@ -153,12 +153,13 @@ def _numbers(facts: Facts) -> Html:
     """The curves as a table, for those who read rather than look."""
     names = sorted({name for row in facts.table for name in row["metrics"]})[:COLUMNS_MAX]
     kept = [facts.table[i] for i in evenly(len(facts.table), TABLE_ROWS_MAX)]
+    known = ["train_loss", "clients", "left_out", "examples", *(["simulated_seconds"] if any("simulated_seconds" in row for row in facts.table) else [])]
     rows = []
     for row in kept:
         figures = [number(row["metrics"][name]) if name in row["metrics"] else "" for name in names]
-        training = [number(row[key]) if key in row else "" for key in ("train_loss", "clients", "left_out", "examples")]
+        training = [number(row[key]) if key in row else "" for key in known]
         rows.append([number(row["round"]), *figures, *training])
-    head = ["round", *names, "train_loss", "clients", "left_out", "examples"]
+    head = ["round", *names, *known]
     said = "The numbers" if len(kept) == len(facts.table) else f"The numbers of {len(kept)} of {len(facts.table)} rounds; all are in metrics.jsonl"
     return tag("details", tag("summary", said), table(head, rows, numeric=range(len(head))))
 

@@ -47,6 +47,8 @@ def tiles(facts: Facts, job: Job) -> Html:
     left_out = sum(row.get("left_out", 0) for row in facts.table)
     drawn = left_out + sum(row.get("clients", 0) for row in facts.table)
     boxes.append(tile("left out", number(left_out), f"of {number(drawn)} times that a client was drawn"))
+    if simulated := sum(row.get("simulated_seconds", 0) for row in facts.table):
+        boxes.append(tile("simulated time", duration(simulated), "of rounds as long as their slowest device"))
     shown = tag("div", *boxes, class_="tiles" if len(boxes) <= 6 else "tiles four")
     if facts.summary is None:
         return shown

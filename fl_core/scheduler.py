@@ -16,7 +16,7 @@ from fl_core.run_folder import MANIFEST, Run, card_key, close_key, metrics_key, 
 from fl_core.sentence import ended
 from fl_core.strategy import Draw, Seen
 from fl_core.summary import merge_metrics
-from fl_core.types import Weights
+from fl_core.types import NOTHING, Weights
 from fl_core.worker import newly_due
 
 PARTS = 4
@@ -52,8 +52,16 @@ def _decide(run: Run, round: int, parts: int) -> Record:
     count = run.job.federation.parts or parts if waiting is None else len(chosen)  # those who arrive one by one reply one by one
     workers = {worker: split(clients, sizes, count) for worker, clients in sorted(by_worker.items())}
     unit = exact.weight_unit(max(sizes.values(), default=1), len(chosen))
-    plan = {**base, "finished": False, "clients": len(chosen), "workers": workers, "weight_unit": unit}
+    plan = {**base, "finished": False, "clients": len(chosen), "workers": workers, "weight_unit": unit, **_simulated(run, round, sizes)}
     return run.put(plan_key(round), {**plan, **(earlier_starts(run, round, drawn) if waiting is None else {"in_flight": waiting})})
+
+
+def _simulated(run: Run, of_round: int, sizes: Mapping[str, int]) -> Record:
+    """What a plan says of the round's time where devices are simulated, to the microsecond, below which processors may differ."""
+    if run.strategy.round_seconds is None:
+        return {}
+    seconds = run.strategy.round_seconds(_a_draw(run, run.population, of_round), sizes)
+    return {"simulated_seconds": round(seconds, 6)}
 
 
 def _merge_due(run: Run, round: int) -> None:
@@ -101,9 +109,8 @@ def history(run: Run, round: int) -> dict[str, Seen]:
 def draw(run: Run, people: Population, round: int, memory: Weights, busy: Collection[str] = ()) -> dict[str, int]:
     """As `choose`, of these people; InputError that names the selection where it fails or gives anything else."""
     who = f"The selection '{run.job.selection.name}'"
-    random, seed = np.random.Generator(np.random.PCG64(run.job.seed_for("select", round))), run.job.seed_for("select")
     try:
-        drawn = run.strategy.select(Draw(round, people.clients, people.sizes, random, memory, people.worker_of, lambda: history(run, round), seed, busy))
+        drawn = run.strategy.select(_a_draw(run, people, round, memory, busy))
         chosen = list(drawn) if isinstance(drawn, Iterable) and not isinstance(drawn, str) else []
     except FederationError:
         raise
@@ -134,6 +141,11 @@ def draw(run: Run, people: Population, round: int, memory: Weights, busy: Collec
         if not 1 <= base <= round:
             raise InputError(f"The strategy '{run.job.strategy.name}' starts '{client}' in round {round} from the state of round {base}; there is none yet.")
     return bases
+
+
+def _a_draw(run: Run, people: Population, round: int, memory: Weights = NOTHING, busy: Collection[str] = ()) -> Draw:
+    random, seed = np.random.Generator(np.random.PCG64(run.job.seed_for("select", round))), run.job.seed_for("select")
+    return Draw(round, people.clients, people.sizes, random, memory, people.worker_of, lambda: history(run, round), seed, busy, run.strategy.work)
 
 
 def split(clients: Sequence[str], sizes: Mapping[str, int], parts: int) -> list[list[str]]:

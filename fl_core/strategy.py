@@ -8,10 +8,12 @@ from typing import Literal, Protocol
 import numpy as np
 from pydantic_core import core_schema
 
+from fl_core.builder import build
 from fl_core.errors import InputError
 from fl_core.job import Job
 from fl_core.section import Named
-from fl_core.types import NOTHING, Client, ClientUpdate, Form, ModelUpdate, RoundState, Weights
+from fl_core.selections._devices import Devices
+from fl_core.types import NOTHING, Client, ClientUpdate, Form, LocalWork, ModelUpdate, RoundState, Weights
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Draw:
                     100 rounds is not in it
     seed            of what is drawn once for all rounds of the run, the same in each
     in_flight       the clients that are at work since an earlier round, who cannot be drawn; nobody unless arrivals are measured
+    work            how much a client trains in the round, as the strategy says
     """
 
     round: int
@@ -45,6 +48,7 @@ class Draw:
     history: Callable[[], Mapping[str, Seen]] = dict
     seed: int = 0
     in_flight: Collection[str] = ()
+    work: LocalWork = field(default_factory=LocalWork)
 
 
 class Select(Protocol):
@@ -52,6 +56,12 @@ class Select(Protocol):
     this or an earlier one, whose state it started from."""
 
     def __call__(self, draw: Draw) -> Sequence[str] | Mapping[str, int]: ...
+
+
+class RoundSeconds(Protocol):
+    """How long the round of a draw takes on simulated devices, where these clients (name: examples) take part."""
+
+    def __call__(self, draw: Draw, sizes: Mapping[str, int]) -> float: ...
 
 
 class AtWorker(Protocol):
@@ -115,7 +125,8 @@ class Strategy:
     apply turns a round's merged update into the next state. Of an asynchronous strategy, `staleness_max` is how many rounds old a state may be from
     which a client started; whoever is later is dropped. So many more states are kept, and its own `select` stands. `buffer_size` is how many replies
     close a round where arrivals are measured: `select` then says who starts in a round, and each reply counts in the round that it arrives in, with its
-    staleness in the update that `apply` gets. 0: a round waits for the clients that its plan names."""
+    staleness in the update that `apply` gets. 0: a round waits for the clients that its plan names. `work` is how much a client trains in a round, for
+    who reckons its time; `round_seconds` is there where devices are simulated."""
 
     exchanges: tuple[Exchange, ...]
     apply: Callable[[RoundState, ModelUpdate], RoundState]
@@ -123,6 +134,8 @@ class Strategy:
     select: Select = everyone
     staleness_max: int = 0
     buffer_size: int = 0
+    work: LocalWork = field(default_factory=LocalWork)
+    round_seconds: RoundSeconds | None = None
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type, handler: object) -> core_schema.CoreSchema:
@@ -167,14 +180,31 @@ def _build(job: Job, named: Named) -> Strategy:
 
 def with_selection(strategy: Strategy, job: Job) -> Strategy:
     """The strategy with the job's selection; `everyone`, the default, leaves a selection that the strategy brings as it is."""
-    select = job.build("selection", job.selection)
+    named, devices = with_devices(job)
+    select = job.build("selection", named)
     if not callable(select):
         raise InputError(f"The selection '{job.selection.name}' gives {type(select).__name__}; it is a function that returns a function of a Draw.")
-    if job.selection.name == "everyone":
-        return strategy
-    if strategy.staleness_max:
+    if strategy.staleness_max and job.selection != Named(name="everyone"):
         raise InputError(f"selection is '{job.selection.name}', but the strategy '{job.strategy.name}' says itself who arrives when; leave the selection out.")
-    return replace(strategy, select=select)
+    if devices is not None:
+        strategy = replace(strategy, round_seconds=lambda draw, sizes: devices.round_seconds(sizes, draw.work))
+    return strategy if job.selection.name == "everyone" else replace(strategy, select=select)
+
+
+def with_devices(job: Job) -> tuple[Named, Devices | None]:
+    """The job's selection as its builder takes it, and its simulated devices: those that it looks at itself, or those that stand beside one that looks at
+    none and are there to be measured by. None where there are neither; a selection of the user's may mean something else by `devices`."""
+    options, builder = job.selection.options, job.resolve("selection", job.selection.name)
+    own = signature(builder).parameters.get("devices") if callable(builder) else None
+    if own is not None and own.annotation is not Devices:
+        return job.selection, None
+    given = options.get("devices") if own is None else options.get("devices", own.default)
+    named = job.selection if own is not None else Named(name=job.selection.name, **{key: value for key, value in options.items() if key != "devices"})
+    return named, None if given is None else build(_devices, "selection", job.selection.name, {"devices": given}, {})
+
+
+def _devices(devices: Devices) -> Devices:
+    return devices
 
 
 def why_unexpected(move: Weights, expected: Weights) -> str | None:

@@ -8,7 +8,7 @@ import numpy as np
 from fl_core.codec import Record, digest_weights, encode_record, encode_tensors
 from fl_core.errors import KeyTaken, SignatureError
 from fl_core.journal import tips
-from fl_core.run_folder import Run, close_key, evaluation_key, metrics_key, state_key
+from fl_core.run_folder import Run, close_key, evaluation_key, metrics_key, plan_key, state_key
 from fl_core.worker import evaluators
 
 
@@ -64,6 +64,8 @@ def row_of(run: Run, done: int) -> Record:
         losses = [figures.get("loss") for figures in closed["clients"].values() if figures.get("loss") is not None]
         row |= {"clients": len(closed["clients"]), "left_out": len(closed["left_out"]), "examples": examples_of(closed)}
         row |= {"train_loss": float(np.mean(losses))} if losses else {}
+        plan = run.find(plan_key(done)) or {}
+        row |= {"simulated_seconds": plan["simulated_seconds"]} if "simulated_seconds" in plan else {}
     return row
 
 
@@ -89,6 +91,8 @@ def write_summary(run: Run, facts: Mapping[str, Any], publish: Callable[[Run, Re
         "metrics": table[-1]["metrics"], "examples": sum(row.get("examples", 0) for row in table), "failures": failures,
         "privacy": {"protected": False}, "reproducible": why_not_reproducible(run) or True, "numerics": run.facts.get("numerics", {}), **facts,
     }  # fmt: skip
+    simulated = [row["simulated_seconds"] for row in table if "simulated_seconds" in row]
+    summary |= {"simulated_seconds": round(sum(simulated), 6)} if simulated else {}
     _put_anew(run, "model.safetensors", encode_tensors(state.weights, {"digest": summary["digest"], "name": run.job.name}))
     _put_anew(run, "metrics.jsonl", b"".join(encode_record(row) + b"\n" for row in table))
     if publish is not None:

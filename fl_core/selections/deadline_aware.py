@@ -19,7 +19,7 @@ def deadline_aware(clients_per_round: int, deadline_seconds: Annotated[float, Fi
         check_enough(draw, clients_per_round)
         chosen: list[str] = []
         for place in draw.random.permutation(len(draw.clients)).tolist():
-            if sum(devices.seconds(draw.clients[place], draw.sizes[place])) <= deadline_seconds:
+            if sum(devices.seconds(draw.clients[place], draw.sizes[place], draw.work)) <= deadline_seconds:
                 chosen.append(draw.clients[place])
             if len(chosen) == clients_per_round:
                 break

@@ -63,7 +63,7 @@ def utilities(draw: Draw, history: Mapping[str, Seen], devices: Devices, preferr
     worth = {}
     for name, size, value in zip(names, sizes, learnt.tolist(), strict=True):
         worth[name] = value + math.sqrt(0.1 * math.log(draw.round) / history[name].round) + np.finfo(float).tiny
-        if preferred_seconds is not None and (seconds := sum(devices.seconds(name, size))) > preferred_seconds:
+        if preferred_seconds is not None and (seconds := sum(devices.seconds(name, size, draw.work))) > preferred_seconds:
             worth[name] *= (preferred_seconds / seconds) ** penalty
     return worth
 

@@ -23,7 +23,8 @@ def resource_aware(candidates: int, deadline_seconds: Annotated[float, Field(gt=
     def select(draw: Draw) -> Sequence[str]:
         check_enough(draw, candidates, "candidates")
         places = draw.random.choice(len(draw.clients), size=candidates, replace=False).tolist()
-        return fill({draw.clients[place]: devices.seconds(draw.clients[place], draw.sizes[place]) for place in sorted(places)}, deadline_seconds)
+        times = {draw.clients[place]: devices.seconds(draw.clients[place], draw.sizes[place], draw.work) for place in sorted(places)}
+        return fill(times, deadline_seconds)
 
     return select
 

@@ -37,4 +37,4 @@ def ditto(
         own = client.fit(personal, own_work, Correction(pull=pull, towards=state.weights))
         return ClientUpdate(shared.move, shared.examples, {**shared.metrics, **prefixed("personal_", own.metrics)}), add(personal, own.move)
 
-    return averaged(train, server_learning_rate, weigh)
+    return averaged(train, server_learning_rate, weigh, work)

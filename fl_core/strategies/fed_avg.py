@@ -28,11 +28,11 @@ def fed_avg(
         trained = client.fit(state.weights, work)
         return ClientUpdate(trained.move, weight=trained.examples, metrics=trained.metrics), memory
 
-    return averaged(train, server_learning_rate, weigh)
+    return averaged(train, server_learning_rate, weigh, work)
 
 
-def averaged(train: AtWorker, server_learning_rate: float, weigh: Weigh, expects: Callable[[RoundState], Weights] = all_weights) -> Strategy:
-    """FedAvg of clients who train in some other way: the mean of their moves, weighed as `train` says, by examples, or `equally`."""
+def averaged(train: AtWorker, server_learning_rate: float, weigh: Weigh, work: LocalWork, expects: Callable[[RoundState], Weights] = all_weights) -> Strategy:
+    """FedAvg of clients who train in some other way, as much as `work`: the mean of their moves, weighed as `train` says, by examples, or `equally`."""
     above(0, server_learning_rate=server_learning_rate)
 
     def equally(client: Client, state: RoundState, memory: Weights, message: Weights) -> tuple[ClientUpdate, Weights]:
@@ -43,7 +43,7 @@ def averaged(train: AtWorker, server_learning_rate: float, weigh: Weigh, expects
         return state.next(add(state.weights, update.mean(), server_learning_rate))
 
     exchange = Exchange("train", equally if weigh == "equally" else train, expects=expects, weigh=weigh)
-    return Strategy(exchanges=(exchange,), apply=apply)
+    return Strategy(exchanges=(exchange,), apply=apply, work=work)
 
 
 def local_work(local_epochs: int, local_steps: int | None, batch_size: int, shuffle: bool = True) -> LocalWork:

@@ -44,11 +44,17 @@ def fed_buff(
         return measured(buffer_size, clients_in_flight, staleness_max, work, server_learning_rate)
     played: list[Flights] = []
 
-    def select(draw: Draw) -> Mapping[str, int]:
+    def flights(draw: Draw) -> Flights:
         if not played or not played[0].are_of(draw):
             check_enough(draw, clients_in_flight + buffer_size)
-            played[:] = [Flights(draw, lambda name, size: sum(devices.seconds(name, seen(work, size))), clients_in_flight, buffer_size, staleness_max)]
-        return played[0].arrivals(draw.round)
+            played[:] = [Flights(draw, lambda name, size: sum(devices.seconds(name, size, work)), clients_in_flight, buffer_size, staleness_max)]
+        return played[0]
+
+    def select(draw: Draw) -> Mapping[str, int]:
+        return flights(draw).arrivals(draw.round)
+
+    def round_seconds(draw: Draw, sizes: Mapping[str, int]) -> float:
+        return flights(draw).seconds(draw.round)
 
     def train(client: Client, state: RoundState, memory: Weights, message: Weights) -> tuple[ClientUpdate, Weights]:
         trained = client.fit(state.weights, work)
@@ -56,7 +62,9 @@ def fed_buff(
         return ClientUpdate(discounted(trained.move, client.staleness), weight=1, metrics=metrics), memory
 
     base = fed_avg(server_learning_rate=server_learning_rate)
-    return replace(base, exchanges=(Exchange("train", train, weigh="equally"),), select=select, staleness_max=staleness_max)
+    return replace(
+        base, exchanges=(Exchange("train", train, weigh="equally"),), select=select, staleness_max=staleness_max, work=work, round_seconds=round_seconds
+    )
 
 
 def measured(buffer_size: int, clients_in_flight: int, staleness_max: int, work: LocalWork, server_learning_rate: float) -> Strategy:
@@ -86,18 +94,13 @@ def measured(buffer_size: int, clients_in_flight: int, staleness_max: int, work:
 
     return replace(
         base, exchanges=(Exchange("train", train, form="list", weigh="equally"),), apply=apply, select=start,
-        staleness_max=staleness_max, buffer_size=buffer_size,
+        staleness_max=staleness_max, buffer_size=buffer_size, work=work,
     )  # fmt: skip
 
 
 def discounted(move: Weights, staleness: int) -> Weights:
     """The move times 1 / sqrt(1 + staleness), in its own type."""
     return {name: (value / sqrt(1 + staleness)).astype(value.dtype) for name, value in move.items()} if staleness else move
-
-
-def seen(work: LocalWork, examples: int) -> int:
-    """How many examples a client of so many goes through."""
-    return work.steps * work.batch_size if work.steps is not None else work.epochs * examples
 
 
 def check_enough(draw: Draw, needed: int) -> None:
@@ -127,6 +130,10 @@ class Flights:
     def arrivals(self, round: int) -> Mapping[str, int]:
         """The clients that are done in the round, each with the round whose state it began from; those that are too late are among them."""
         return self._played(round)[0]
+
+    def seconds(self, round: int) -> float:
+        """The simulated seconds of the round."""
+        return self.ends_at(round) - (self.ends_at(round - 1) if round > 1 else 0.0)
 
     def ends_at(self, round: int) -> float:
         """The simulated seconds from the first start to the end of the round."""

@@ -29,4 +29,4 @@ def fed_dyn(alpha: float = 0.01, local_epochs: int = 1, local_steps: int | None 
         drift = {name: old - alpha * share * mean[name] for name, old in state.memory.items()}
         return state.next(add(add(state.weights, mean), drift, -1 / alpha), drift)
 
-    return Strategy(exchanges=(Exchange("train", train, weigh="equally"),), apply=apply, init=zeros)
+    return Strategy(exchanges=(Exchange("train", train, weigh="equally"),), apply=apply, init=zeros, work=work)

@@ -45,7 +45,7 @@ def fed_nova(
     def expects(state: RoundState) -> Weights:
         return {**state.weights, STEPS: np.zeros(())}
 
-    return Strategy(exchanges=(Exchange("train", train, expects=expects),), apply=apply, init=names_only)
+    return Strategy(exchanges=(Exchange("train", train, expects=expects),), apply=apply, init=names_only, work=work)
 
 
 def effective_steps(steps: int, momentum: float) -> float:

@@ -47,4 +47,4 @@ def fed_per(
             raise InputError("strategy.personal names every weight; leave at least one to be shared.")
         return NOTHING
 
-    return replace(averaged(train, server_learning_rate, weigh, expects=lambda state: shared(state.weights)), init=init)
+    return replace(averaged(train, server_learning_rate, weigh, work, expects=lambda state: shared(state.weights)), init=init)

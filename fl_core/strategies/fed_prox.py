@@ -27,4 +27,4 @@ def fed_prox(
         trained = client.fit(state.weights, work, Correction(pull=mu, towards=state.weights))
         return ClientUpdate(trained.move, weight=trained.examples, metrics=trained.metrics), memory
 
-    return averaged(train, server_learning_rate, weigh)
+    return averaged(train, server_learning_rate, weigh, work)

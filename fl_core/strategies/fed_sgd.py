@@ -17,4 +17,4 @@ def fed_sgd(server_learning_rate: float = 1.0) -> Strategy:
         trained = client.fit(state.weights, LocalWork(steps=1, batch_size=client.examples, shuffle=False))
         return ClientUpdate(trained.move, weight=trained.examples, metrics=trained.metrics), memory
 
-    return averaged(train, server_learning_rate, "examples")
+    return averaged(train, server_learning_rate, "examples", LocalWork())

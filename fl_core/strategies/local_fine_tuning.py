@@ -38,4 +38,4 @@ def local_fine_tuning(
         tuned = client.fit(state.weights, tuning)
         return replace(update, metrics={**trained.metrics, **prefixed("tuned_", tuned.metrics)}), add(state.weights, tuned.move)
 
-    return averaged(train, server_learning_rate, weigh)
+    return averaged(train, server_learning_rate, weigh, work)

@@ -41,4 +41,4 @@ def scaffold(local_epochs: int = 1, local_steps: int | None = None, batch_size: 
         controls = {name: control + share * mean[f"{CONTROL}{name}"] for name, control in state.memory.items()}
         return state.next(add(state.weights, mean, server_learning_rate), controls)
 
-    return Strategy(exchanges=(Exchange("train", train, expects=expects, weigh="equally"),), apply=apply, init=zeros)
+    return Strategy(exchanges=(Exchange("train", train, expects=expects, weigh="equally"),), apply=apply, init=zeros, work=work)

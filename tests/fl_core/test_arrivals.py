@@ -51,7 +51,7 @@ def test_the_same_arrivals_simulated_come_to_the_same_weights() -> None:
     round_of(measured, 2, a=2)
     round_of(measured, 3, b=1)
     arrivals = {1: {"a": 1}, 2: {"a": 2}, 3: {"b": 1}}
-    simulated = small_run(replace(fed_buff(), select=lambda draw: arrivals[draw.round]), PEOPLE, START)
+    simulated = small_run(replace(fed_buff(), select=lambda draw: arrivals[draw.round], round_seconds=None), PEOPLE, START)
     for round in arrivals:
         play(simulated, PEOPLE, round=round)
     assert numbers(simulated.state(4).weights) == pytest.approx(numbers(measured.state(4).weights), rel=1e-6)

@@ -40,6 +40,13 @@ def test_rounds_and_bytes_to_a_target_count_until_its_first_round() -> None:
     assert sent.mean == (400 + 200) / 2  # two clients of 100 bytes a round
 
 
+def test_simulated_seconds_are_counted_in_all_and_to_the_target() -> None:
+    timed = a_combination("timed", an_outcome([0.1, 0.5, 0.9, 0.9], simulated=30.0))
+    record, other = as_record(compare([timed, SCAFFOLD], Target("accuracy", 0.9)))["combinations"]
+    assert (record["simulated_seconds"]["mean"], record["simulated_seconds_to_target"]["mean"], record["runs"][0]["simulated_seconds"]) == (90, 60, 90)
+    assert (other["simulated_seconds"], other["simulated_seconds_to_target"], other["runs"][0]["simulated_seconds"]) == (None, None, None)
+
+
 def test_a_loss_is_a_target_from_above() -> None:
     comparison = compare([AVG], Target("loss", 0.5))
     assert rounds_to_target(comparison, AVG.outcomes[0]) == 2.0

@@ -114,6 +114,11 @@ def test_every_axis_adds_up_round_by_round() -> None:
     assert walked(one, "seconds") == [0, 2, 4]
 
 
+def test_simulated_seconds_add_up_where_there_are_devices_and_are_no_axis_elsewhere() -> None:
+    assert walked(an_outcome([0.1, 0.2, 0.3], simulated=5.0), "simulated seconds") == [0, 5, 10]
+    assert walked(an_outcome([0.1, 0.2, 0.3]), "simulated seconds") == []
+
+
 def test_who_was_left_out_received_but_did_not_send() -> None:
     one = an_outcome([0.1, 0.2])
     assert (bytes_sent(one), bytes_received(one)) == (2 * 100, 3 * 200)

@@ -43,6 +43,17 @@ def test_a_curve_is_the_mean_over_the_seeds_and_its_band_reaches_from_lowest_to_
     assert titles(PAGE, "seconds 4 s\n")
 
 
+def test_simulated_seconds_are_one_more_axis_where_a_run_has_them() -> None:
+    timed = compare([a_combination("timed", an_outcome([0.1, 0.5, 0.9], simulated=30.0)), SCAFFOLD], Target("accuracy", 0.9))
+    page = render(timed, "fl compare")
+    assert "<h3>by simulated seconds</h3>" in page
+    assert "accuracy by simulated seconds" in page
+    assert titles(page, "simulated seconds 30 s\n") == [f"simulated seconds 30 s\ntimed  {value}  ({value} to {value})" for value in ("0.5", "1")]
+    assert "least simulated time to accuracy 0.9" in page
+    assert "slowest chosen device" in page
+    assert "simulated" not in PAGE
+
+
 def test_the_page_says_what_its_figures_leave_out() -> None:
     assert "one sum of 4 or 8 bytes a number" in PAGE
     assert "the personal epochs of ditto and local_fine_tuning are not counted" in PAGE

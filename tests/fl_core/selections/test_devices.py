@@ -1,5 +1,7 @@
 """The simulated devices, and the selections that look at them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from fl_core.selections._devices import Devices
 from fl_core.selections.deadline_aware import deadline_aware
 from fl_core.selections.resource_aware import fill, resource_aware
 from fl_core.selections.uniform import uniform
+from fl_core.types import LocalWork
 from tests.fl_core.draws import a_draw
 from tests.fl_core.harness import JOB
 
@@ -19,6 +22,21 @@ DEVICES = Devices(examples_per_second=100, upload_seconds=0, spread=3)
 def test_a_device_has_the_same_speed_every_time_and_another_seed_another() -> None:
     assert DEVICES.seconds("a", 100) == DEVICES.seconds("a", 100) != Devices(upload_seconds=0, seed=1).seconds("a", 100)
     assert DEVICES.seconds("a", 200)[0] == 2 * DEVICES.seconds("a", 100)[0]
+
+
+def test_training_takes_as_long_as_its_epochs_or_steps_and_sending_does_not() -> None:
+    devices = Devices(examples_per_second=50, upload_seconds=2, spread=1)
+    assert devices.seconds("a", 100, LocalWork(epochs=3)) == (6, 2)
+    assert devices.seconds("a", 100, LocalWork(steps=5, batch_size=20)) == (2, 2)
+    assert devices.round_seconds({"a": 100, "b": 50}, LocalWork(epochs=3)) == 8
+
+
+def test_a_deadline_is_met_with_all_epochs_and_not_with_one() -> None:
+    devices = Devices(examples_per_second=100, upload_seconds=0, spread=1)  # 100 examples: 1 second an epoch
+    draw, longer = a_draw(SIZES), replace(a_draw(SIZES), work=LocalWork(epochs=3))
+    for select in (deadline_aware(5, deadline_seconds=2, devices=devices), resource_aware(5, deadline_seconds=2, devices=devices)):
+        assert len(select(draw)) == 5
+        assert select(longer) == []
 
 
 def test_without_a_spread_all_devices_are_the_median_one() -> None:
@@ -38,8 +56,8 @@ def test_an_unknown_key_of_devices_is_refused() -> None:
 
 
 def test_a_round_waits_for_its_slowest() -> None:
-    assert DEVICES.round_seconds([]) == 0
-    assert DEVICES.round_seconds([("a", 100), ("b", 100)]) == max(sum(DEVICES.seconds(name, 100)) for name in "ab")
+    assert DEVICES.round_seconds({}) == 0
+    assert DEVICES.round_seconds({"a": 100, "b": 100}) == max(sum(DEVICES.seconds(name, 100)) for name in "ab")
 
 
 def test_a_deadline_shortens_rounds_and_leaves_the_slow_out() -> None:
@@ -47,7 +65,7 @@ def test_a_deadline_shortens_rounds_and_leaves_the_slow_out() -> None:
         [select(a_draw(SIZES, seed=seed)) for seed in range(20)] for select in (deadline_aware(10, deadline_seconds=2, devices=DEVICES), uniform(10))
     )
     assert all(len(clients) == 10 for clients in chosen)
-    slowest = [[DEVICES.round_seconds((client, 100) for client in clients) for clients in choices] for choices in (chosen, any_ones)]
+    slowest = [[DEVICES.round_seconds(dict.fromkeys(clients, 100)) for clients in choices] for choices in (chosen, any_ones)]
     assert max(slowest[0]) <= 2
     assert np.mean(slowest[1]) > 2 * np.mean(slowest[0])
 

@@ -1,9 +1,11 @@
 import math
+from dataclasses import replace
 
 import pytest
 
 from fl_core.selections._devices import Devices
 from fl_core.selections.oort import oort, utilities
+from fl_core.types import LocalWork
 from tests.fl_core.draws import a_draw, times_drawn
 
 SIZES = {f"c{number}": 10 for number in range(8)}
@@ -22,6 +24,14 @@ def test_a_device_that_takes_twice_the_preferred_time_is_worth_a_quarter() -> No
     devices = Devices(examples_per_second=10, upload_seconds=0, spread=1)  # 10 examples: 1 second
     fast, slow = (utilities(draw, draw.history(), devices, seconds, 2.0) for seconds in (1.0, 0.5))
     assert slow["c0"] == pytest.approx(fast["c0"] / 4)
+
+
+def test_a_device_takes_as_long_as_the_strategy_has_it_train() -> None:
+    devices = Devices(examples_per_second=10, upload_seconds=0, spread=1)
+    draw = a_draw(SIZES, round=5, losses={"c0": 4.0, "c1": 4.0})
+    longer = replace(draw, work=LocalWork(epochs=2))
+    once, twice = (utilities(one, one.history(), devices, 1.0, 2.0) for one in (draw, longer))
+    assert twice["c0"] == pytest.approx(once["c0"] / 4)
 
 
 def test_before_anybody_was_seen_all_are_as_likely() -> None:

@@ -32,8 +32,8 @@ STALE = {1: {"a": 1}, 2: {"a": 2, "b": 1}}
 
 
 def arriving(rounds: Mapping[int, Mapping[str, int]], staleness_max: int = 10, **options: float) -> Strategy:
-    """FedBuff whose arrivals are given."""
-    return replace(fed_buff(staleness_max=staleness_max, **options), select=lambda draw: rounds[draw.round])  # type: ignore[arg-type]
+    """FedBuff whose arrivals are given, by no devices."""
+    return replace(fed_buff(staleness_max=staleness_max, **options), select=lambda draw: rounds[draw.round], round_seconds=None)  # type: ignore[arg-type]
 
 
 def flights(seconds: Sequence[float], in_flight: int, buffer_size: int, staleness_max: int = 100) -> Flights:
