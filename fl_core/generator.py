@@ -1,6 +1,7 @@
 """FL-Job-Generator: turns a job file into what the roles start from: the job with its code and hashes, the roster, the first state."""
 
 import tempfile
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,8 @@ def write_job(run: Run, **more: Any) -> None:
     store.put(ROSTER, roster)
     run.put(MANIFEST, {
         "run": run.name, "name": job.name, "digest": job.digest, "job": sha256(job.text.encode()), "code": job.code_sha256, "roster": sha256(roster),
-        "program_sha256": job.program_sha256, "given": sorted(run.given), "server_key": key, **more,
+        "program_sha256": job.program_sha256, "given": sorted(run.given), "server_key": key,
+        "identity": uuid.uuid4().hex, **more,
     })  # fmt: skip
 
 

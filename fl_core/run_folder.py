@@ -75,6 +75,11 @@ class Run:
     def manifest(self) -> Record:
         return read_manifest(self.store)
 
+    @cached_property
+    def memories(self) -> str:
+        """Where in the private place this run's clients' memory lies: not where another run has its own, such as one of this name that was removed."""
+        return f"clients/{self.manifest.get('identity', '')}".rstrip("/")
+
     def record(self, key: str) -> Record:
         """The record under the key; KeyMissing where there is none, SignatureError where it is not what its signer wrote."""
         kept = self._kept(key)

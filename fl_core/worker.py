@@ -223,13 +223,13 @@ def read_message(run: Run, round: int, exchange: int) -> Weights:
     return run.tensors(key)[0]
 
 
-def _memory_key(client: str, round: int) -> str:
-    return f"clients/{quote(client, safe='')}/{round:06d}.safetensors"
+def _memory_of(run: Run, client: str) -> str:
+    return f"{run.memories}/{quote(client, safe='')}/"
 
 
 def read_memory(run: Run, client: str, round: int) -> Weights:
     """The client's memory as of the last round before this one whose close record lists the client; empty where there is none."""
-    versions = run.private.list(f"clients/{quote(client, safe='')}/")
+    versions = run.private.list(_memory_of(run, client))
     for key in reversed(versions):
         written = int(key.rpartition("/")[2].split(".")[0])
         if written < round and _counts(run, client, written, round):
@@ -246,7 +246,7 @@ def _counts(run: Run, client: str, written: int, before: int) -> bool:
 
 def _write_memory(run: Run, client: str, round: int, memory: Weights) -> None:
     if memory:
-        run.private.put(_memory_key(client, round), encode_tensors(memory, {"client": client, "round": round}))
+        run.private.put(f"{_memory_of(run, client)}{round:06d}.safetensors", encode_tensors(memory, {"client": client, "round": round}))
 
 
 def evaluate(run: Run, round: int, workers: Sequence[str], pool: Pool) -> None:

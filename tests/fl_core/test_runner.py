@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -291,6 +292,15 @@ def test_a_selection_that_fails_later_stops_the_run_in_one_sentence(tmp_path: Pa
 
     with pytest.raises(InputError, match=r"^The selection 'everyone' fails in round 2: RuntimeError: no more\.$"):
         run(tiny_job(), strategy=replace(fed_avg(batch_size=32), select=tired), out=tmp_path / "run", pool=pool)
+
+
+def test_what_clients_remember_of_a_run_that_was_removed_is_not_in_the_way(tmp_path: Path, pool: Pool) -> None:
+    def trained(seed: int, folder: str) -> str:
+        return run(tiny_job("strategy={name: scaffold, batch_size: 32}", "rounds=2", f"seed={seed}"), out=tmp_path / folder, pool=pool).digest
+
+    trained(7, "run")
+    rmtree(tmp_path / "run")
+    assert trained(8, "run") == trained(8, "other")
 
 
 def test_the_held_out_part_is_never_trained_on(tmp_path: Path, pool: Pool) -> None:
