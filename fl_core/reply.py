@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, ValidationError
 from fl_core.codec import Record
 from fl_core.errors import InputError, SignatureError
 from fl_core.merging import apart
-from fl_core.run_folder import Run, plan_key
+from fl_core.run_folder import Run, plan_key, reply_key
 from fl_core.strategy import why_not_finite, why_unexpected
 from fl_core.types import Form, Weights
 from fl_core.worker import states_of
@@ -27,6 +27,9 @@ class ReplyRecord(BaseModel):
 
     run: str
     round: int
+    exchange: str
+    worker: str
+    part: int
     form: str
     plan: str
     clients: dict[str, ClientFigures]
@@ -52,6 +55,8 @@ def checked(
         raise Unacceptable(f"its reply was refused: '{'.'.join(map(str, first['loc']))}' is not what a reply holds") from error
     if (reply["run"], reply["round"], reply["form"]) != (run.name, plan["round"], form) or reply["plan"] != run.digest(plan_key(plan["round"])):
         raise Unacceptable("its reply is for another round")
+    if reply_key(reply["round"], reply["exchange"], reply["worker"], reply["part"]) != key:
+        raise Unacceptable(f"its reply is for part {reply['part']} of the exchange '{reply['exchange']}'")
     if sorted([*reply["clients"], *reply["failures"]]) != sorted(asked):
         raise Unacceptable("its reply is for other clients")
     if reply.get("states", {}) != states_of(plan, asked):

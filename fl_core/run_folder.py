@@ -85,6 +85,7 @@ class Run:
         kept = self._kept(key)
         record = decode_record(kept.data, key)
         if not kept.is_checked:
+            check_canonical(kept.data, record, key)
             self._check(key, record)
             kept.is_checked = True
         return record
@@ -162,6 +163,8 @@ class Run:
 
     def _check(self, key: str, record: Record) -> None:
         role = signer_of(key)
+        if key == card_key(role):
+            self._cards.fixed(role)
         signing.check(record, role, self.public_key(role), f"'{key}'")
 
     @cached_property
@@ -236,23 +239,38 @@ class Trail:
 
 
 class _Cards(dict[str, Record]):
-    """Data cards by worker, each read once."""
+    """Data cards by worker, each read once; the first plan fixes them, and any other is refused from then on."""
 
     def __init__(self, run: Run) -> None:
         super().__init__()
         self._run = run
 
     def __missing__(self, worker: str) -> Record:
-        self[worker] = decode_record(self._run.store.get(card_key(worker)), card_key(worker))
+        self[worker] = self.fixed(worker)
         return self[worker]
+
+    def fixed(self, worker: str) -> Record:
+        """The card as it lies there; SignatureError where the first plan is there and names another, for a card's key may be the worker's only one."""
+        key, run = card_key(worker), self._run
+        if run.has(plan_key(1)) and run.record(plan_key(1)).get("cards", {}).get(worker) != run.digest(key):
+            raise SignatureError(f"'{key}' is not the card that the plan of round 1 names; it was swapped.")
+        return decode_record(run.read(key), key)
+
+
+def check_canonical(data: bytes | memoryview, record: Record, key: str) -> None:
+    """SignatureError where the bytes say the same as the record in other letters (spaces, 1E5 for 1e5), which no signature would find."""
+    if encode_record(record) != bytes(data):
+        raise SignatureError(f"'{key}' is not written as '{signer_of(key)}' writes it; it was changed after it was written.")
 
 
 def read_manifest(store: Store) -> Record:
     """What makes a folder a run: hashes of its job, signed by its server; InputError where there is none."""
     try:
-        manifest = decode_record(store.get(MANIFEST), MANIFEST)
+        data = store.get(MANIFEST)
+        manifest = decode_record(data, MANIFEST)
     except KeyMissing as error:
         raise InputError(f"There is no run in {store.uri}: '{error.key}' is missing.") from error
+    check_canonical(data, manifest, MANIFEST)
     signing.check(manifest, signing.SERVER, str(manifest.get("server_key")), f"'{MANIFEST}'")
     return manifest
 

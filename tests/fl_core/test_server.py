@@ -4,14 +4,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fl_core import scheduler
-from fl_core.codec import Record, decode_tensors
-from fl_core.errors import QuorumError
-from fl_core.run_folder import Run, close_key, plan_key, state_key
+from fl_core import run_folder, scheduler
+from fl_core.codec import Record, decode_record, decode_tensors, encode_record
+from fl_core.errors import QuorumError, SignatureError
+from fl_core.run_folder import Run, card_key, close_key, plan_key, state_key
 from fl_core.server import NO_REPLY, close, decide, forget_failed_replies
+from fl_core.signing import new_key, public_key, sign
+from fl_core.store import DictStore
 from fl_core.strategies.fed_avg import fed_avg
 from fl_core.worker import key_of, train_part
-from tests.fl_core.harness import JOB, PEOPLE, START, numbers, opener, person, play, replied, replies, small_run, tasks, three_clients
+from tests.fl_core.harness import JOB, PEOPLE, START, numbers, opener, person, play, replied, replies, small_run, tasks, three, three_clients
 
 
 def forge(run: Run, worker: str, change: Callable[[dict[str, np.ndarray], Record], None]) -> None:
@@ -82,6 +84,14 @@ def other_run(tensors: dict[str, np.ndarray], record: Record) -> None:
     record["run"] = "another"
 
 
+def other_exchange(tensors: dict[str, np.ndarray], record: Record) -> None:
+    record["exchange"] = "ask"
+
+
+def other_part(tensors: dict[str, np.ndarray], record: Record) -> None:
+    record["part"] = 7
+
+
 def other_client(tensors: dict[str, np.ndarray], record: Record) -> None:
     record["clients"] = {"you": record["clients"]["b"]}
 
@@ -108,6 +118,8 @@ def one_weight_more(tensors: dict[str, np.ndarray], record: Record) -> None:
         (other_round, "its reply is for another round"),
         (other_plan, "its reply is for another round"),
         (other_run, "its reply is for another round"),
+        (other_exchange, "its reply is for part 0 of the exchange 'ask'"),
+        (other_part, "its reply is for part 7 of the exchange 'train'"),
         (other_client, "its reply is for other clients"),
         (one_client_more, "its reply is for other clients"),
         (wrong_shape, "its update of 'b' has shape (2,), not (1,)"),
@@ -122,6 +134,34 @@ def test_a_reply_that_was_not_asked_for_leaves_its_clients_out(change: Callable[
     record = decided(run)
     assert reasons(record) == {"b": reason}
     assert sorted(record["clients"]) == ["a", "c"]
+
+
+def swap_card(run: Run, worker: str) -> Run:
+    """What another process of the server sees after somebody put a card with a key of their own in the worker's place, and a reply signed by it."""
+    mallory, key = new_key(), card_key(worker)
+    card = {word: value for word, value in run.record(key).items() if word not in ("signature", "signer")}
+    run.store.delete(key)
+    run.store.put(key, encode_record(sign({**card, "public_key": public_key(mallory)}, worker, mallory)))
+    forger = Run(run.name, run.job, run.store, DictStore({f"keys/{worker}": mallory}), run.given)
+    task = next(task for task in tasks(run) if task.worker == worker)
+    train_part(forger, task, opener([person(name, three(666, 666, 666)) for name in "abc"]), {})
+    return Run(run.name, run.job, run.store, run.private, run.given)
+
+
+def test_a_key_that_was_swapped_in_after_the_first_plan_signs_for_nobody() -> None:
+    run = three_clients()
+    replied(run, without="worker-0")
+    with pytest.raises(SignatureError, match=r"'job/cards/worker-0.json' is not the card that the plan of round 1 names; it was swapped"):
+        close(swap_card(run, "worker-0"), 1)
+
+
+def test_were_cards_not_fixed_by_the_first_plan_the_swapped_key_would_sign_for_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_folder._Cards, "fixed", lambda self, worker: decode_record(self._run.store.get(card_key(worker)), "card"))
+    run = three_clients()
+    replied(run, without="worker-0")
+    again = swap_card(run, "worker-0")
+    close(again, 1)
+    assert max(numbers(again.state(2).weights)) > 50
 
 
 def test_sums_that_are_not_whole_numbers_leave_their_clients_out() -> None:

@@ -1,7 +1,11 @@
 """Keys of roles; what signatures protect is shown in test_verify and test_server."""
 
-from fl_core.errors import KeyTaken
-from fl_core.signing import make_key, new_key, public_key
+import string
+
+import pytest
+
+from fl_core.errors import InputError, KeyTaken, SignatureError
+from fl_core.signing import check, make_key, new_key, public_key, sign
 from fl_core.store import DictStore
 
 
@@ -22,3 +26,19 @@ def test_of_two_processes_that_make_a_roles_key_at_once_both_have_the_first() ->
 
     first = new_key()
     assert make_key(Raced({"keys/a": first}), "a") == public_key(first)
+
+
+def same_bytes(text: str) -> str:
+    """Other base64 of the same bytes: the last letter before the padding has bits that decoding passes over."""
+    letters = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
+    place = len(text.rstrip("=")) - 1
+    return text[:place] + letters[letters.index(text[place]) ^ 1] + text[place + 1 :]
+
+
+def test_a_signature_is_written_in_one_way_only() -> None:
+    key = new_key()
+    record = sign({"round": 1}, "server", key)
+    with pytest.raises(SignatureError, match="it was changed or forged after it was written"):
+        check({**record, "signature": same_bytes(record["signature"])}, "server", public_key(key), "it")
+    with pytest.raises(InputError, match="is no public key"):
+        check(record, "server", same_bytes(public_key(key)), "it")

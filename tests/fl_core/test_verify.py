@@ -106,7 +106,7 @@ def _rewrite(folder: Path, key: str, change: Callable[[dict], None]) -> None:
         (plan_key(2), lambda r: r.update(clients=1), f"'{plan_key(2)}' does not carry the signature of 'server'"),
         (close_key(2), lambda r: r["clients"].popitem(), f"'{close_key(2)}' does not carry the signature of 'server'"),
         ("summary.json", lambda r: r["metrics"].update(accuracy=1.0), "'summary.json' does not carry the signature of 'server'"),
-        ("job/cards/worker-1.json", lambda r: r.update(sizes=9), "'job/cards/worker-1.json' does not carry the signature of 'worker-1'"),
+        ("job/cards/worker-1.json", lambda r: r.update(sizes=9), "'job/cards/worker-1.json' is not the card that the plan of round 1 names"),
         (MANIFEST, lambda r: r.update(server_key=public_key(new_key())), f"'{MANIFEST}' does not carry the signature of 'server'"),
     ],
 )
