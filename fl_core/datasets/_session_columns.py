@@ -1,135 +1,116 @@
 """Which columns of an event file hold session, item and time: by their names, by what the job says, or by what lies in them."""
 
-import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-
-from fl_core.datasets._session_times import seconds_of
+from fl_core.datasets._session_header import are_people, is_header, places
+from fl_core.datasets._session_kinds import are_alike, are_lists_of_ids, find_time, grows_within, may_be_items
+from fl_core.datasets._session_times import Clock
+from fl_core.datasets._session_traits import MOST, Trait
 from fl_core.errors import InputError, did_you_mean
 
-# In the order of preference; names are compared in lower case without anything but letters and digits.
-PEOPLE = ("visitorid", "visitor", "userid", "user", "uid", "username", "customerid", "customer")
-KNOWN = {
-    "session": ("sessionid", "session", "usersession", "sessid", "sid", "visitid", *PEOPLE),
-    "item": (
-        "itemid", "item", "productid", "product", "articleid", "clickarticleid", "article", "skuid", "sku", "aid", "trackid", "track", "songid", "song",
-        "trackname", "videoid", "movieid", "newsid", "pageid", "page", "reference", "url", "artistid", "artist", "artistname",
-    ),
-    "time": ("timestamp", "time", "ts", "eventtime", "datetime", "eventtimestamp", "clicktimestamp", "unixtime", "eventdate", "date", "createdat"),
-    "within": ("timeframe",),
-}  # fmt: skip
-# Parts of names by which a column is known where none has a name of those above, and words beside them that tell of something else.
-PARTS = {"session": ("session", "visitor", "user"), "item": ("item", "product", "article", "track", "song"), "time": ("timestamp", "time", "date")}
-OTHERS = ("type", "name", "category", "price", "count", "number", "length", "duration", "start", "end", "action", "event")
-# A log has so many whole lines; in a file of one session a line these are of many lengths.
-WHOLE_MIN = 0.9
-EPOCH_SECONDS = ((3e8, 5e9), (3e11, 5e12), (3e14, 5e15), (3e17, 5e18))
+Wanted = Mapping[str, str | None]
+WAY_OUT = "set data.session and data.item to the columns' places, from 1, or data.layout to lines"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A file's first rows: the header, where there is one, the share of rows with the usual number of cells, and what these rows' columns hold."""
+
+    header: Sequence[str] | None
+    whole: float
+    traits: Sequence[Trait]
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Places of the columns, counted from 0: the times by which events are ordered, coarse before fine, and whether the first row is a header.
+    """Places of the columns, counted from 0; `times` order a session's events, coarse before fine, each with the reader of its cells.
 
-    `people`: the header says that the sessions' ids are those of people, whose events go on for months.
+    `timed`: the first of the times is a point in time and not only a place in the session. `people`: the header says that the sessions' ids are those of
+    people.
     """
 
     session: int
     item: int
-    times: tuple[int, ...]
-    header: bool
+    times: tuple[tuple[int, Clock], ...]
+    timed: bool
     people: bool = False
 
 
-def find_columns(rows: Sequence[Sequence[str]], wanted: dict[str, str | None], path: Path) -> Columns | None:
-    """The columns of a file that starts with these rows, None where it does not look like events. `wanted` holds what the job calls them."""
-    header = rows[0]
-    named = {kind: _named(kind, wanted.get(kind), header) for kind in KNOWN}
-    if named["session"] is not None and named["item"] is not None:
-        times = tuple(place for kind in ("time", "within") if (place := named[kind]) is not None)
-        return Columns(named["session"], named["item"], times, True, _plain(header[named["session"]]).startswith(("visitor", "user", "uid", "customer")))
-    if any(wanted.values()):
-        return _placed(header, wanted, path)
-    if _is_header(rows):
-        missing = "session" if named["session"] is None else "item"
-        raise InputError(f"'{path}' names the columns {', '.join(header)}, none of which is known for a {missing}; set data.{missing} to one of them.")
-    return _guessed(rows)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def _named(kind: str, wanted: str | None, header: Sequence[str]) -> int | None:
-    if wanted is not None:
-        return list(header).index(wanted) if wanted in header else None
-    plain = [_plain(name) for name in header]
-    exact = (plain.index(name) for name in KNOWN[kind] if name in plain)
-    akin = (place for part in PARTS.get(kind, ()) for place, name in enumerate(plain) if part in name and not any(other in name for other in OTHERS))
-    return next(exact, next(akin, None))
-
-
-def _placed(header: Sequence[str], wanted: dict[str, str | None], path: Path) -> Columns:
-    """Columns that the job gives by their places, from 1; InputError where a name is none of the header's."""
-    places = {}
-    for kind, name in wanted.items():
-        if name is None:
-            continue
-        if not name.isdigit():
-            raise InputError(f"data.{kind} is '{name}', which is no column of '{path}'; {did_you_mean(name, header)}")
-        if not 1 <= int(name) <= len(header):
-            raise InputError(f"data.{kind} is {name}, but the lines of '{path}' have {len(header)} cells; count them from 1.")
-        places[kind] = int(name) - 1
-    for kind in ("session", "item"):
-        if kind not in places:
-            raise InputError(f"data.{kind} is missing; '{path}' has no header that tells it, so give its place, from 1.")
-    return Columns(places["session"], places["item"], (places["time"],) if "time" in places else (), False)
-
-
-def _is_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row is all words above a row that has numbers."""
-    return len(rows) > 1 and len(rows[0]) == len(rows[1]) and not any(map(_number, rows[0])) and any(map(_number, rows[1]))
-
-
-def _guessed(rows: Sequence[Sequence[str]]) -> Columns | None:
-    """Session first, then time and item in either order, or time first: events only where rows are as long, and a time or repeating sessions show."""
-    width = int(np.bincount([len(row) for row in rows]).argmax())
+def look_at(rows: Sequence[Sequence[str]], wanted: Wanted) -> Sample:
+    """`wanted`: what the job calls the columns, which tells a header as well."""
+    width = Counter(map(len, rows)).most_common(1)[0][0]
     whole = [row for row in rows if len(row) == width]
-    if width < 2 or len(whole) < WHOLE_MIN * len(rows):
+    below = _traits([row for row in rows[1:] if len(row) == width], len(rows[0]))
+    if any(name in rows[0] for name in wanted.values() if name and not name.isdigit()) or is_header(rows[0], below):
+        return Sample(rows[0], len(whole) / len(rows), below)
+    return Sample(None, len(whole) / len(rows), _traits(whole, width))
+
+
+def _traits(rows: Sequence[Sequence[str]], width: int) -> list[Trait]:
+    return [Trait(tuple(cells)) for cells in zip(*rows, strict=True)] if rows else width * [Trait(())]
+
+
+def find_columns(sample: Sample, wanted: Wanted, path: Path) -> Columns | None:
+    """The columns of a file with such rows, None where it does not look like events; InputError where it does, but not which columns hold what."""
+    header = sample.header or ()
+    given = {kind: _given(kind, name, header, sample, path) for kind, name in wanted.items() if name is not None}
+    if not given and not sample.header:
+        return _guessed(sample, path)
+    if not given and (len(header) == 1 or are_lists_of_ids(sample.traits)):
         return None
-    rows = whole
-    if width > 2 and all(_is_time(row[0]) for row in rows):
-        return Columns(1, max(range(2, width), key=lambda place: _variety([row[place] for row in rows])), (0,), False)
-    time = next((place for place in range(1, width) if all(_is_time(row[place]) for row in rows)), None)
-    if time is not None and width > 2:
-        return Columns(0, 2 if time == 1 else 1, (time,), False)
-    repeated = sum(before[0] == after[0] for before, after in pairwise(rows))
-    if 2 * repeated < len(rows) - 1 or len(rows) < 2:
+    found = {kind: given.get(kind, _fullest(places(kind, header), sample.traits)) for kind in ("session", "item", "time", "within")}
+    session, item = found["session"], found["item"]
+    for kind in ("session", "item"):
+        if found[kind] is None and not header:
+            raise InputError(f"data.{kind} is missing; '{path}' has no header that tells it, so give its place, from 1.")
+        if found[kind] is None:
+            raise InputError(f"'{path}' names the columns {', '.join(header)}, none of which is known for a {kind}; set data.{kind} to one of them.")
+    assert session is not None
+    assert item is not None
+    _refuse_lists(sample, item, path)
+    times = tuple((place, sample.traits[place].clock) for kind in ("time", "within") if (place := found[kind]) is not None)
+    return Columns(session, item, times, found["time"] is not None, bool(header) and are_people(header[session]))
+
+
+def _given(kind: str, name: str, header: Sequence[str], sample: Sample, path: Path) -> int:
+    """The place of a column that the job gives by its name or its place, from 1."""
+    if name in header:
+        return list(header).index(name)
+    if not name.isdigit():
+        raise InputError(f"data.{kind} is '{name}', which is no column of '{path}'; {did_you_mean(name, header)}")
+    if not 1 <= int(name) <= len(sample.traits):
+        raise InputError(f"data.{kind} is {name}, but the lines of '{path}' have {len(sample.traits)} cells; count them from 1.")
+    return int(name) - 1
+
+
+def _fullest(found: Sequence[int], traits: Sequence[Trait]) -> int | None:
+    """The first of the columns that is filled mostly, if none is the first."""
+    there = [place for place in found if place < len(traits)]
+    return next((place for place in there if 2 * traits[place].filled > 1), there[0] if there else None)
+
+
+def _refuse_lists(sample: Sample, item: int, path: Path) -> None:
+    """Files with a list of items beside an item have a session again for each of its items, as RecBole's augmented ones."""
+    header = sample.header or ()
+    lists = [place for place in places("item", header) if place < len(sample.traits) and sample.traits[place].lists]
+    if lists or sample.traits[item].lists:
+        name = header[lists[0]] if lists else item + 1
+        raise InputError(f"'{path}' holds several items in a cell of column {name} beside other columns; write one event or one session a line.")
+
+
+def _guessed(sample: Sample, path: Path) -> Columns | None:
+    """Session first, or time first and session second; the item is what has the most different values of what is left."""
+    traits = sample.traits
+    if sample.whole < MOST or len(traits) < 2 or are_lists_of_ids(traits) or are_alike(traits):
         return None
-    if width == 2:
-        return Columns(0, 1, (), False)
-    return Columns(0, 2, (1,), False) if _grows(rows) else None
-
-
-def _variety(cells: Sequence[str]) -> tuple[int, bool]:
-    """How many different values a column has, and whether they are numbers: items have more than kinds of events."""
-    return len(set(cells)), all(map(_number, cells))
-
-
-def _grows(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the second cell is a number that never falls within a session."""
-    numbers = [_number(row[1]) for row in rows]
-    return all(numbers) and all(a[0] != b[0] or float(a[1]) <= float(b[1]) for a, b in pairwise(rows))
-
-
-def _number(cell: str) -> bool:
-    return bool(re.fullmatch(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", cell.strip()))
-
-
-def _is_time(cell: str) -> bool:
-    if _number(cell):
-        return any(low <= float(cell) <= high for low, high in EPOCH_SECONDS)
-    return seconds_of(cell) is not None
+    time = find_time(traits)
+    session = 1 if time == 0 else 0
+    rest = [place for place, trait in enumerate(traits) if place not in (session, time) and may_be_items(trait)]
+    rest = [place for place in rest if not grows_within(traits[session], traits[place])] or rest
+    if not rest or any(trait.lists for trait in traits):
+        raise InputError(f"'{path}' looks like a table of {len(traits)} columns, but not which of them hold session and item; {WAY_OUT}.")
+    item = max(rest, key=lambda place: (traits[place].filled >= MOST, len(traits[place].values), traits[place].coded))
+    return Columns(session, item, () if time is None else ((time, traits[time].clock),), time is not None)

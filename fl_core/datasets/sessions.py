@@ -1,5 +1,6 @@
 """Sessions of people who look at one item after the other, from a log of events or from a file of one session a line, to tell the next item."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,9 @@ from pydantic import Field
 
 from fl_core.datasets._items import count_items, digest_items, read_items
 from fl_core.datasets._options import TestShare
-from fl_core.datasets._session_files import Layout, Log, read_log
+from fl_core.datasets._session_events import Log
+from fl_core.datasets._session_files import read_log
+from fl_core.datasets._session_forms import Asked, Layout
 from fl_core.datasets._sessions import LONGEST, Sessions, examples_of, last_share
 from fl_core.errors import InputError
 from fl_core.types import CentralData, Meaning
@@ -45,11 +48,12 @@ def sessions(
     logs; of a test half with more than `test_steps_max` sessions spread evenly over it.
     """
     listed = read_items(items_path) if items_path else None
-    wanted = {kind: None if name is None else str(name) for kind, name in {"session": session, "item": item, "time": time}.items()}
-    codes: dict[str, int] = {}
-    log = _of_two_and_more(read_log(path, layout, wanted, delimiter, gap_minutes, codes))
+    names = {kind: None if name is None else str(name) for kind, name in {"session": session, "item": item, "time": time}.items()}
+    asked, codes = Asked(layout, names, delimiter, gap_minutes), dict[str, int]()
+    found, form = read_log(path, asked, codes)
+    log = _of_two_and_more(found)
     if test_path:
-        train, test = log.sessions, read_log(test_path, layout, wanted, delimiter, gap_minutes, codes).sessions
+        train, test = log.sessions, read_log(test_path, asked, codes, (form, log.gap_minutes))[0].sessions
     else:
         is_test = _is_test(log, test_share, test_days, path)
         train, test = log.sessions.take(~is_test), log.sessions.take(is_test)
@@ -57,7 +61,8 @@ def sessions(
     counts = np.bincount(train.items, minlength=len(codes))
     train = train.keep(counts[train.items] >= min_item_count)
     if not len(train):
-        raise InputError(f"'{path}' leaves no session of two items and more to train on; look at data.layout, or take a smaller test half or min_item_count.")
+        way_out = "look at data.session and data.layout" if log.gap_minutes is None else f"data.gap_minutes is {log.gap_minutes:g}, set a longer break"
+        raise InputError(f"'{path}' leaves no session of two items and more to train on; {way_out}, or take a smaller test half or min_item_count.")
     items = listed or count_items(list(codes), np.bincount(train.items, minlength=len(codes)))
     numbers = np.array([items.get(name, 0) for name in codes], np.int64)
     train, test = _numbered(train, numbers), _numbered(test, numbers)
@@ -73,7 +78,7 @@ def sessions(
 
 def _of_two_and_more(log: Log) -> Log:
     kept = log.sessions.lengths >= 2
-    return Log(log.sessions.take(kept), None if log.ends is None else log.ends[kept])
+    return replace(log, sessions=log.sessions.take(kept), ends=None if log.ends is None else log.ends[kept])
 
 
 def _is_test(log: Log, share: float, days: float | None, path: Path) -> np.ndarray:

@@ -114,9 +114,10 @@ def test_a_packed_file_of_words_is_read_as_well(tmp_path: Path, name: str, conte
          "The data file 'log' is not a whole packed file (Compressed file ended before the end-of-stream marker was reached); copy it again."),
         (packed(WORDS, "a.csv", "b.csv"), "'log' holds 2 files (a.csv, b.csv); unpack the one with the sessions and name it."),
         (b"milk\nbr\xe9d\n", "'log' is not UTF-8 text (at line 1 or soon after); save it as UTF-8."),
-        (b'item,user\n5,"a\n' + 60_000 * b"b,2\n", "'log' cannot be read at line 43693: field larger than field limit (131072)."),
+        (b"item,user\n" + 999 * b"5,a\n" + b'5,"a\n' + 60_000 * b"b,2\n", "'log' cannot be read at line 44692: field larger than field limit (131072)."),
+        (b'item,user\n5,"a\n' + 2000 * b"b,2\n", "'log' opens a quotation at line 2 that goes on for many lines; close it there."),
     ],
-    ids=["cut gzip", "two files", "latin", "open quotation"],
+    ids=["cut gzip", "two files", "latin", "open quotation far below", "open quotation"],
 )  # fmt: skip
 def test_a_file_that_is_no_text_is_refused_in_one_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
     (tmp_path / "log").write_bytes(content)
@@ -193,8 +194,9 @@ def test_a_long_session_goes_on_in_further_rows_and_no_step_is_lost(tmp_path: Pa
         ("1,2,3\n1,3,4\n", {"item": 4, "session": 1}, "data.item is 4, but the lines of 'log.csv' have 3 cells; count them from 1."),
         ("1,2,3\n1,3,4\n", {"item": 3}, "data.session is missing; 'log.csv' has no header that tells it, so give its place, from 1."),
         (LOG + "9,yesterday,30\n", {}, "'log.csv' holds 'yesterday' at line 7, where a time belongs; write a number or a date such as 2014-04-07T10:51:09Z."),
-        (LOG + "\n9,2014-04-07,\n", {}, "'log.csv' lacks session, item or time at line 8; fill the cell or leave the line out."),
-        ("a\nb\n", {}, "'log.csv' leaves no session of two items and more to train on; look at data.layout, or take a smaller test half or min_item_count."),
+        (LOG + "\n9,2014-04-07\n", {}, "'log.csv' lacks session, item or time at line 8; fill the cell or leave the line out."),
+        ("a\nb\n", {},
+         "'log.csv' leaves no session of two items and more to train on; look at data.session and data.layout, or take a smaller test half or min_item_count."),
         ("a b\nc d\n", {"test_share": 0.5},
          "No test session of 'log.csv' has two items of the training half; take a larger test half, or set data.test_share to 0."),
         ("a b\na b\n", {"test_days": 2}, "data.test_days is 2, but 'log.csv' has no times; set data.test_share instead."),
