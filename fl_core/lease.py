@@ -25,21 +25,26 @@ class Leases:
         """In the private place, for the run at this address: a place may serve several."""
         self._store, self._seconds, self._holder = private.at(f"leases/{sha256(run_uri.encode())[:16]}"), seconds, uuid.uuid4().hex
         self._held: dict[str, int] = {}
+        self._others: dict[str, tuple[int, float]] = {}
         self._taken: list[str] = []
         self._older: list[str] = []
         self._lock = threading.Lock()
 
     def take(self, key: str) -> int:
         """The number of the lease where this process may do the work under the key now (1: nobody else ever had it), 0 while another does."""
-        for number in range(1, LEASES_MAX):
-            if self._write(key, number):
+        number, expires = self._others.get(key, (0, 0.0))
+        while expires <= time.time():
+            if number >= LEASES_MAX:
+                raise StoreError(f"'{key}' has had {LEASES_MAX} leases; something takes and never does the work.")
+            if self._write(key, number + 1):
                 with self._lock:
-                    self._held[key] = number
-                self._taken.append(lease_key(key, number))
-                return number
-            if self._expires(key, number) > time.time():
-                return 0
-        raise StoreError(f"'{key}' has had {LEASES_MAX} leases; something takes and never does the work.")
+                    self._held[key] = number + 1
+                self._taken.append(lease_key(key, number + 1))
+                return number + 1
+            number = self._newest(key, number + 1)
+            expires = self._expires(key, number)
+            self._others[key] = number, expires  # until then there is nothing to ask for
+        return 0
 
     def done(self, key: str) -> None:
         """The work under the key is done; its lease needs no renewal."""
@@ -51,6 +56,7 @@ class Leases:
         with suppress(StoreError):
             self._store.delete(*self._older)
         self._older, self._taken = self._taken, []
+        self._others = {key: (number, expires) for key, (number, expires) in self._others.items() if expires > time.time()}
 
     @contextmanager
     def renewing(self) -> Iterator[None]:
@@ -69,14 +75,20 @@ class Leases:
             with self._lock:
                 held = dict(self._held)
             for key, number in held.items():
-                try:
-                    if self._write(key, number + 1):
-                        self._held[key] = number + 1
-                        self._taken.append(lease_key(key, number + 1))
-                    else:
-                        self.done(key)
-                except StoreError:
-                    continue
+                with suppress(StoreError):
+                    self._renew(key, number)
+
+    def _renew(self, key: str, number: int) -> None:
+        renewed = self._write(key, number + 1)
+        if renewed:
+            self._taken.append(lease_key(key, number + 1))
+        with self._lock:
+            if self._held.get(key) != number:  # the work was done meanwhile
+                return
+            if renewed:
+                self._held[key] = number + 1
+            else:
+                del self._held[key]
 
     def _write(self, key: str, number: int) -> bool:
         record = {"holder": self._holder, "expires": time.time() + self._seconds}
@@ -84,6 +96,11 @@ class Leases:
             return self._store.put(lease_key(key, number), encode_record(record))
         except KeyTaken:
             return False
+
+    def _newest(self, key: str, least: int) -> int:
+        """The number of the newest lease, in one request however often it was renewed; `least` was there a moment ago."""
+        numbers = [int(name.rpartition("-")[2]) for name in self._store.list(f"{key}.lease-")]
+        return max([least, *numbers])
 
     def _expires(self, key: str, number: int) -> float:
         name = lease_key(key, number)

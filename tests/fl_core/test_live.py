@@ -10,7 +10,6 @@ import pytest
 from fl_core import generator, run
 from fl_core.errors import InputError, PolicyError, QuorumError, SignatureError, StoreError
 from fl_core.job import Job, parse_job
-from fl_core.lease import Leases
 from fl_core.leaving import what_leaves
 from fl_core.live import TRUSTED, serve, work
 from fl_core.pool import Pool
@@ -18,7 +17,7 @@ from fl_core.run_folder import Run, card_key, close_key, plan_key
 from fl_core.runner import Progress, Result
 from fl_core.signing import make_key, new_key, public_key
 from fl_core.status import status_of
-from fl_core.store import PRIVATE, DictStore, FileStore
+from fl_core.store import PRIVATE, FileStore
 from fl_core.verify import verify
 from fl_core.waiting import wait_until
 from tests.jobs import DIGITS, MISBEHAVING, misbehaving_job, tiny_job
@@ -171,31 +170,6 @@ def test_a_run_of_another_job_is_not_gone_on_with(tmp_path: Path) -> None:
 def test_a_worker_gives_up_where_no_run_appears(tmp_path: Path, start: Start) -> None:
     with pytest.raises(StoreError, match=r"There is no run 'r' in .* after 0.1 s; is `fl serve` running\?"):
         start(tiny_job(), "worker-0", start_seconds=0.1).result(30)
-
-
-def test_a_lease_is_held_by_one_until_it_expires() -> None:
-    private = DictStore({})
-    first, second = Leases(private, "s3://b/runs/r", seconds=1000), Leases(private, "s3://b/runs/r")
-    assert first.take("rounds/0001/train/a/000") == 1
-    assert second.take("rounds/0001/train/a/000") == 0
-    Leases(private, "s3://b/runs/r", seconds=-1).take("rounds/0001/train/a/001")
-    assert second.take("rounds/0001/train/a/001") == 2
-
-
-def test_a_lease_holds_in_its_own_run_alone() -> None:
-    private = DictStore({})
-    assert Leases(private, "s3://b/runs/r").take("rounds/0001/train/a/000") == 1
-    assert Leases(private, "s3://b/runs/s").take("rounds/0001/train/a/000") == 1
-
-
-def test_leases_are_removed_a_round_later_and_leave_nothing_behind() -> None:
-    private = DictStore({})
-    leases = Leases(private, "s3://b/runs/r")
-    leases.take("rounds/0001/train/a/000")
-    leases.forget()
-    assert len(private.list("")) == 1, "another process of the worker may still ask for it"
-    leases.forget()
-    assert private.list("") == []
 
 
 def test_what_would_leave_the_house_is_listed_and_nothing_is_sent(pool: Pool) -> None:
