@@ -127,8 +127,10 @@ def add(root: Store, name: str, files: Mapping[str, bytes | memoryview], facts: 
     `sign` makes the signed record of them and the version.
     """
     for number in range(1, VERSIONS_MAX + 1):
-        record = _find(root, name, number) or _take(root, name, number, files, facts, sign)
-        if record is not None and (record["run"], record["digest"]) == (facts["run"], facts["digest"]):
+        record = _taken(root, name, number)
+        if record is None:
+            record = _take(root, name, number, files, facts, sign)
+        if record and (record.get("run"), record.get("digest")) == (facts["run"], facts["digest"]):
             _move(root, name, LATEST, lambda pointer: Pointer(max(number, pointer.version if pointer else 0)))  # noqa: B023
             return record
     raise StoreError(f"'{name}' has {VERSIONS_MAX} versions in {root.uri}; a model has no more, so publish under another name.")
@@ -143,7 +145,15 @@ def _take(root: Store, name: str, number: int, files: Mapping[str, bytes | memor
         root.put(key_of(name, number, RECORD), encode_record(record))
         return record
     except KeyTaken:
+        return _taken(root, name, number)
+
+
+def _taken(root: Store, name: str, number: int) -> Record | None:
+    """As `_find`, and empty where the record cannot be read: its number is taken all the same, and others need not stop for it."""
+    try:
         return _find(root, name, number)
+    except (InputError, SignatureError):
+        return {}
 
 
 def _find(root: Store, name: str, number: int) -> Record | None:
@@ -153,8 +163,8 @@ def _find(root: Store, name: str, number: int) -> Record | None:
     except KeyMissing:
         return None
     signing.check(record, signing.SERVER, str(record.get("server_key")), f"'{key}'")
-    if (record["name"], record["version"]) != (name, number):
-        raise SignatureError(f"'{key}' is the record of {record['name']}/{record['version']}; it was put in this place after it was written.")
+    if (record.get("name"), record.get("version")) != (name, number):
+        raise SignatureError(f"'{key}' is the record of {record.get('name')}/{record.get('version')}; it was put in this place after it was written.")
     return record
 
 
@@ -180,7 +190,7 @@ def promote(root: Store, address: str, *, because: str = "") -> Verdict:
         if pointer is not None and pointer.version == number:
             verdict = Verdict(True, f"{name}/{number} is production already.")
             return pointer
-        verdict = judge(candidate, read(root, f"{name}/{pointer.version}") if pointer else None)
+        verdict = _judged(root, candidate, pointer)
         if pointer is not None and not verdict.passed and not because:
             return pointer
         before = (*pointer.before, pointer.version) if pointer else ()
@@ -188,6 +198,14 @@ def promote(root: Store, address: str, *, because: str = "") -> Verdict:
 
     _move(root, name, PRODUCTION, change)
     return verdict if verdict.passed or not because else Verdict(True, f"{verdict.why} It was promoted all the same: {because}")
+
+
+def _judged(root: Store, candidate: Record, production: Pointer | None) -> Verdict:
+    """The gate's verdict; not passed where production's record cannot be read, which is no reason to stop whoever publishes."""
+    try:
+        return judge(candidate, read(root, f"{candidate['name']}/{production.version}") if production else None)
+    except (InputError, SignatureError) as error:
+        return Verdict(False, f"there is nothing to compare with: {error}")
 
 
 def rollback(root: Store, name: str, *, because: str = "") -> tuple[int, int]:

@@ -58,13 +58,26 @@ def _list(arguments: argparse.Namespace, root: Any) -> tuple[dict[str, Any], Lin
         if wanted not in (None, name):
             continue
         marks = {word: pointer.version for word in (registry.LATEST, registry.PRODUCTION) if (pointer := registry.read_pointer(root, name, word))}
-        versions = [registry.read(root, f"{name}/{number}") for number in registry.numbers(root, name)]
+        versions = [_read(root, name, number) for number in registry.numbers(root, name)]
         models.append({"name": name, **{word: marks.get(word) for word in (registry.LATEST, registry.PRODUCTION)}, "versions": versions})
         lines += [_line(record, [word for word, version in marks.items() if version == record["version"]]) for record in versions]
     return {"models": models}, lines or [f"Nothing was published to {root.uri}."]
 
 
+def _read(root: Any, name: str, number: int) -> dict[str, Any]:
+    """The record of a version, or why it cannot be read: the others are listed all the same."""
+    from fl_core import registry
+    from fl_core.errors import InputError, SignatureError
+
+    try:
+        return registry.read(root, f"{name}/{number}")
+    except (InputError, SignatureError) as error:
+        return {"name": name, "version": number, "error": str(error)}
+
+
 def _line(record: dict[str, Any], marks: Lines) -> str:
+    if "error" in record:
+        return f"{record['name']}/{record['version']}  {record['error']}"
     metric = record["gate"]["metric"]
     facts = f"{metric} {record['metrics'][metric]:.4f}  {record['rounds']} rounds  {record['published']}  run {record['run']}"
     return f"{record['name']}/{record['version']}  {facts}  {' '.join(marks)}".rstrip()

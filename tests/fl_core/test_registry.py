@@ -219,6 +219,22 @@ def test_a_record_that_was_changed_or_put_in_anothers_place_is_refused(root: Dic
         registry.read(root, "small/1")
 
 
+@pytest.mark.parametrize("record", [b"damaged", encode_record({"name": "small"})])
+def test_a_version_that_cannot_be_read_stops_nobody_but_who_asks_for_it(root: DictStore, record: bytes) -> None:
+    published(root, "a", accuracy=0.5)
+    published(root, "b", accuracy=0.9)
+    for number in (1, 2):
+        root.delete(f"models/small/{number}/record.json")
+        root.put(f"models/small/{number}/record.json", record)
+    outcome = published(root, "c", accuracy=0.8)
+    assert (outcome["version"], outcome["decision"], production(root)) == (3, "refused", 2)
+    assert outcome["why"].startswith("there is nothing to compare with: 'models/small/2/record.json'")
+    assert registry.read(root, "small/latest")["run"] == "c"
+    with pytest.raises((InputError, SignatureError), match=r"'models/small/1/record\.json'"):
+        registry.read(root, "small/1")
+    assert registry.promote(root, "small/3", because="version 2 is damaged").passed
+
+
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [

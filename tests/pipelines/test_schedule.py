@@ -93,6 +93,12 @@ def test_a_job_without_a_gate_cannot_be_scheduled(tmp_path: Path, capsys: pytest
     assert not store.exists()
 
 
+def test_a_version_that_cannot_be_read_is_listed_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    FileStore(tmp_path).put("models/digits/1/record.json", b"damaged")
+    assert main(["models", "list", "--store", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("digits/1  'models/digits/1/record.json' is not JSON")
+
+
 def test_a_person_reads_the_models_as_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "list", "--store", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"Nothing was published to file://{tmp_path}.\n"
