@@ -20,7 +20,7 @@ _DTYPES = {
     "F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32, "I16": np.int16,
     "I8": np.int8, "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8, "BOOL": np.bool_,
 }  # fmt: skip
-_HEADER_BYTES_MAX = 100_000_000
+_HEADER_BYTES_MAX = 1 << 24
 
 
 def sha256(data: bytes | memoryview) -> str:
@@ -36,7 +36,7 @@ def decode_record(data: bytes | memoryview, what: str) -> Record:
     """The record; `what` names it in the error."""
     try:
         record = json.loads(bytes(data))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # whoever wrote it may nest it as deep as they like
         raise InputError(f"{what} is not JSON ({error}).") from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         found = record.get("format") if isinstance(record, dict) else None
@@ -55,13 +55,16 @@ def decode_tensors(data: bytes | memoryview, what: str) -> tuple[dict[str, np.nd
     view = memoryview(data)
     try:
         length = int.from_bytes(view[:8], "little")
-        if not 2 <= length <= min(_HEADER_BYTES_MAX, len(view) - 8):
+        if not 2 <= length <= len(view) - 8:
             raise ValueError("its header is cut off")
+        if length > _HEADER_BYTES_MAX:
+            raise ValueError(f"its header has {length} bytes; at most {_HEADER_BYTES_MAX} are read")
         header = json.loads(bytes(view[8 : 8 + length]))
         record = decode_record(header.pop("__metadata__", {}).get("record", "null").encode(), what)
+        "".join(header).encode()  # half of a surrogate pair is valid JSON and no name
         body = view[8 + length :]
         tensors = {name: _tensor(body, entry) for name, entry in header.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{what} is not a safetensors file of ours ({error}).") from error
     return tensors, record
 

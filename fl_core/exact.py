@@ -5,7 +5,7 @@ is a single addition: 1.5 * 2**22 pushes every |value| < 2**21 to the binade who
 bits are the whole number. The error of a mean of K clients of equal weight is at most 2**-31, below float32's own for weights near 1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -48,6 +48,16 @@ def _is_surely_below(value: np.ndarray, bound: float) -> bool:
         return False
     flat = np.ravel(value)
     return bool(np.dot(flat, flat) < (bound / 2) ** 2)
+
+
+def why_too_large(totals: Weights, weights: Iterable[float]) -> str | None:
+    """A reason where sums are larger than clients of these weights, in whole units, can have made them; None where they are not, and do not wrap when they
+    are added. One look at each sum of 8 bytes a number; sums of 4 bytes are seldom as large."""
+    most = LIMIT * sum(min(weight, 1 / UNIT) + 1 for weight in weights)
+    for name, total in totals.items():
+        if total.size and most < np.iinfo(total.dtype).max and max(int(np.max(total)), -int(np.min(total))) > most:
+            return f"its sum of '{name}' is larger than its clients can have made it"
+    return None
 
 
 def empty_totals(like: Weights) -> dict[str, np.ndarray]:

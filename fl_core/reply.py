@@ -3,8 +3,9 @@
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fl_core import exact
 from fl_core.codec import Record
 from fl_core.errors import InputError, SignatureError
 from fl_core.merging import apart
@@ -15,16 +16,20 @@ from fl_core.worker import states_of
 
 NO_REPLY = "its worker gave no reply"
 SUMS = (np.dtype(np.int64), np.dtype(np.int32))
+WEIGHT_MAX = 2.0**63
+STRICT = ConfigDict(strict=True)
 
 
 class ClientFigures(BaseModel):
-    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    model_config = STRICT
+    weight: Annotated[float, Field(ge=0, le=WEIGHT_MAX, allow_inf_nan=False)]
     metrics: dict[str, Annotated[float, Field(allow_inf_nan=False)]]
 
 
 class ReplyRecord(BaseModel):
     """What a reply's record must hold; a worker may send anything."""
 
+    model_config = STRICT
     run: str
     round: int
     exchange: str
@@ -74,5 +79,5 @@ def _why_not_merged(form: Form, tensors: Weights, reply: Record, expected: Weigh
         return next((f"{client}: {why}" for client, why in reasons if why), None)
     if form == "sum" and reply["clients"]:
         odd = next((f"its sum of '{name}' holds {value.dtype}, not int64 or int32" for name, value in tensors.items() if value.dtype not in SUMS), None)
-        return odd or why_unexpected(tensors, expected)
+        return odd or why_unexpected(tensors, expected) or exact.why_too_large(tensors, (figures["weight"] for figures in reply["clients"].values()))
     return None

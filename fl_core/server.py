@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from fl_core.arrivals import Arrivals
-from fl_core.codec import Record, decode_tensors, sha256
+from fl_core.codec import Record, sha256
 from fl_core.errors import KeyMissing, QuorumError
 from fl_core.flight import flying, tasks_in_flight
 from fl_core.job import Job
@@ -13,7 +13,7 @@ from fl_core.merging import Merging, merge
 from fl_core.reply import NO_REPLY, Unacceptable, checked
 from fl_core.run_folder import Run, close_key, message_key, plan_key, state_key
 from fl_core.strategy import Exchange
-from fl_core.types import ModelUpdate, RoundState
+from fl_core.types import ModelUpdate, RoundState, Task, Weights
 from fl_core.worker import key_of, tasks_of
 
 KEPT_STATES_BYTES = 1 << 30
@@ -117,15 +117,24 @@ def _check_quorum(run: Run, plan: Record, record: Record, exchange: Exchange) ->
 
 
 def forget_failed_replies(run: Run, round: int) -> None:
-    """Removes the replies of an unclosed round that left somebody out, so that a resumed run tries them again."""
+    """Removes the replies of an unclosed round that leave somebody out, themselves or because they are refused, so that a resumed run tries them again."""
     plan = run.find(plan_key(round))
     if plan is None or plan["finished"] or run.store.exists(close_key(round)):
         return
     for exchange in run.strategy.exchanges:
+        expected = exchange.expects(run.state(round))
         for task in tasks_in_flight(run, plan) if run.strategy.buffer_size else tasks_of(plan, exchange.name, list(plan["workers"])):
-            key = key_of(task)
-            if run.store.exists(key) and decode_tensors(run.store.get(key), key)[1]["failures"]:
-                run.store.delete(key)
+            if run.store.exists(key_of(task)) and _leaves_out(run, exchange, expected, task):
+                run.store.delete(key_of(task))
+
+
+def _leaves_out(run: Run, exchange: Exchange, expected: Weights, task: Task) -> bool:
+    key, begun = key_of(task), run.record(plan_key(task.round))
+    try:
+        _, reply = checked(run, begun, exchange.form, expected, task.clients, run.store.get(key), key)
+    except Unacceptable:
+        return True
+    return bool(reply["failures"])
 
 
 def forget(run: Run, round: int) -> None:

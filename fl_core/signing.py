@@ -66,7 +66,7 @@ def check(record: Record, signer: str, public: str, what: str) -> None:
         if whole.get("signer") != signer:
             raise SignatureError(f"{what} is signed by {whole.get('signer')!r}, not by '{signer}'.")
         _public(public).verify(_from_base64(record["signature"]), _message(whole))
-    except (InvalidSignature, KeyError, ValueError, TypeError):
+    except (InvalidSignature, KeyError, ValueError, TypeError, RecursionError):
         raise SignatureError(f"{what} does not carry the signature of '{signer}': it was changed or forged after it was written.") from None
 
 

@@ -1,5 +1,7 @@
 """Records and tensors as bytes: equal content is equal bytes, damage is named."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,27 @@ def test_equal_content_is_equal_bytes_whatever_the_order() -> None:
 def test_a_damaged_file_is_an_error_that_names_it(damage) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(InputError, match=r"the reply"):
         decode_tensors(damage(encode_tensors(TENSORS, {})), "the reply")
+
+
+def header(text: str) -> bytes:
+    return len(text).to_bytes(8, "little") + text.encode()
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (header(f'{{"a":{DEEP}}}'), "maximum recursion depth"),
+        (header(json.dumps({"__metadata__": {"record": f'{{"format":1,"a":{DEEP}}}'}})), "maximum recursion depth"),
+        (header(json.dumps({"__metadata__": {"record": '{"format":1}'}, "\ud800": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}})), "surrogates"),
+        (header("{}" + " " * (1 << 24)), "its header has 16777218 bytes; at most 16777216 are read"),
+    ],
+)
+def test_what_a_hostile_writer_sends_is_an_error_and_no_accident(data: bytes, why: str) -> None:
+    with pytest.raises(InputError, match=rf"the reply .*{why}"):
+        decode_tensors(data, "the reply")
 
 
 def test_another_format_version_is_refused() -> None:

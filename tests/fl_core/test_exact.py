@@ -66,6 +66,24 @@ def test_weights_of_a_round_become_at_most_one_and_their_sum_fits() -> None:
     assert 10_000 * unit * exact.LIMIT / exact.UNIT < 2**63
 
 
+def test_what_clients_send_at_their_limit_is_in_range_and_no_more() -> None:
+    most = np.nextafter(np.float32(exact.LIMIT), np.float32(0))
+    move = {"w": np.array([most, -most], np.float32), "none": np.zeros(0, np.float32)}
+    for weight in (1.0, 0.3, 2.0**-20):
+        totals = exact.empty_totals(move)
+        for _ in range(3):
+            exact.add_move(totals, move, weight)
+        weights = [exact.whole(weight)] * 3
+        assert exact.why_too_large(totals, weights) is None
+        assert exact.why_too_large(totals, weights[:2]) == "its sum of 'w' is larger than its clients can have made it"
+
+
+@pytest.mark.parametrize("value", [2**63 - 1, -(2**63)])
+def test_a_sum_that_would_wrap_is_out_of_range(value: int) -> None:
+    assert exact.why_too_large({"w": np.array([0, value])}, [2**30, 2**30])
+    assert not exact.why_too_large({"w": np.array([2**31 - 1], np.int32)}, [2**30])
+
+
 def test_scalars_and_empty_tensors_are_summed() -> None:
     move = {"scalar": np.array(0.5, np.float32), "none": np.zeros((0, 3), np.float32)}
     totals = exact.empty_totals(move)

@@ -162,6 +162,4 @@ def test_a_selection_that_starts_clients_from_an_earlier_round_needs_an_asynchro
     play(run, PEOPLE)
     with pytest.raises(InputError) as caught:
         plan(run, 2)
-    assert str(caught.value) == (
-        "The selection 'everyone' starts 'a' in round 2 from round 1, but 'fed_avg' has no staleness_max; give names alone."
-    )
+    assert str(caught.value) == ("The selection 'everyone' starts 'a' in round 2 from round 1, but 'fed_avg' has no staleness_max; give names alone.")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fl_core import run_folder, scheduler
-from fl_core.codec import Record, decode_record, decode_tensors, encode_record
+from fl_core.codec import Record, decode_record, decode_tensors, encode_record, encode_tensors
 from fl_core.errors import QuorumError, SignatureError
 from fl_core.run_folder import Run, card_key, close_key, plan_key, state_key
 from fl_core.server import NO_REPLY, close, decide, forget_failed_replies
@@ -104,6 +104,18 @@ def wrong_shape(tensors: dict[str, np.ndarray], record: Record) -> None:
     tensors["b"] = np.zeros(2, np.int64)
 
 
+def sum_that_wraps(tensors: dict[str, np.ndarray], record: Record) -> None:
+    tensors["b"] = np.full(1, 2**63 - 1)
+
+
+def weight_in_words(tensors: dict[str, np.ndarray], record: Record) -> None:
+    record["clients"]["b"]["weight"] = "1"
+
+
+def weight_beyond_floats(tensors: dict[str, np.ndarray], record: Record) -> None:
+    record["clients"]["b"]["weight"] = 1e308
+
+
 def one_weight_less(tensors: dict[str, np.ndarray], record: Record) -> None:
     del tensors["b"]
 
@@ -123,6 +135,9 @@ def one_weight_more(tensors: dict[str, np.ndarray], record: Record) -> None:
         (other_client, "its reply is for other clients"),
         (one_client_more, "its reply is for other clients"),
         (wrong_shape, "its update of 'b' has shape (2,), not (1,)"),
+        (sum_that_wraps, "its sum of 'b' is larger than its clients can have made it"),
+        (weight_in_words, "its reply was refused: 'clients.b.weight' is not what a reply holds"),
+        (weight_beyond_floats, "its reply was refused: 'clients.b.weight' is not what a reply holds"),
         (one_weight_less, "its update lacks 'b'"),
         (one_weight_more, "its update has 'v', which nobody asked for"),
     ],
@@ -190,6 +205,20 @@ def test_a_reply_that_is_cut_off_leaves_its_clients_out() -> None:
     run.store.delete(key)
     run.store.put(key, data[: len(data) // 2])
     assert "is not a safetensors file of ours" in reasons(decided(run))["b"]
+
+
+GARBAGE = [b"garbage", encode_tensors({}, {"x": 1}), (200_006).to_bytes(8, "little") + b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"]
+
+
+@pytest.mark.parametrize("data", GARBAGE, ids=["no file", "no reply", "deep"])
+def test_garbage_leaves_its_clients_out_and_is_tried_again_after_a_restart(data: bytes) -> None:
+    run = three_clients()
+    replied(run, without="worker-1")
+    key = next(key_of(task) for task in tasks(run) if task.worker == "worker-1")
+    run.store.put(key, data)
+    assert reasons(decided(run))["b"].startswith("its reply was refused: ")
+    forget_failed_replies(run, 1)
+    assert sorted(replies(run)) == [key_of(task) for task in tasks(run) if task.worker != "worker-1"]
 
 
 @pytest.mark.parametrize(("quorum", "enough"), [(0.6, True), (0.67, False), (1.0, False)])

@@ -42,3 +42,11 @@ def test_a_signature_is_written_in_one_way_only() -> None:
         check({**record, "signature": same_bytes(record["signature"])}, "server", public_key(key), "it")
     with pytest.raises(InputError, match="is no public key"):
         check(record, "server", same_bytes(public_key(key)), "it")
+
+
+def test_a_record_that_is_nested_too_deep_to_be_written_carries_no_signature() -> None:
+    nested: list[object] = []
+    for _ in range(2000):
+        nested = [nested]
+    with pytest.raises(SignatureError):
+        check({"nested": nested, "signer": "a", "signature": ""}, "a", public_key(new_key()), "it")
