@@ -84,7 +84,7 @@ def work(run: Run, name: str, pool: Pool, idle_seconds: float, on_round: OnWorke
         own = Run(run.name, run.job, run.store, run.private)
         leases = Leases(run.private, run.store.uri)
         seat = Seat(own, name, single, leases, worker.measures(own, name), idle_seconds, Rhythm())
-        with single, leases.renewing(), holding(own):
+        with single, leases.renewing(), holding(own, name):
             return Turns(seat, stop.is_set, tell).take()
 
     singles = pool.singles()

@@ -61,7 +61,7 @@ def _lead(run: Run, start_seconds: float, on_round: OnRound | None) -> Record:
     server.forget_failed_replies(run, before)
     round, measuring, replies = max(before - 1, 1), worker.evaluators(run), Rhythm()
     measurements = asynchronous.Measurements(run, measuring, before) if run.strategy.buffer_size else None
-    with holding(run):
+    with holding(run, SERVER):
         while True:
             begun = time.perf_counter()
             due = worker.newly_due(run.job, round, arrivals_are_measured=measurements is not None)
@@ -194,7 +194,7 @@ def work(
     leases = Leases(private, store.uri)
     seat = Seat(run, worker_name, pool, leases, worker.measures(run, worker_name), idle_seconds, Rhythm())
     round = run.last_plan()
-    with leases.renewing(), holding(run):
+    with leases.renewing(), holding(run, worker_name):
         while not (plan := _await_plan(seat, round))["finished"]:
             begun = time.perf_counter()
             _take_part(seat, plan)

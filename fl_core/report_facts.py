@@ -62,7 +62,8 @@ class Facts:
 
 def read_facts(run: Run) -> Facts:
     """All that the run's records say; KeyMissing where it has no manifest."""
-    events = read_journal(run)
+    summary = run.find("summary.json")
+    events = read_journal(run, (summary or {}).get("journal"))  # so that the page of a finished run follows from what the server signed
     cards = {worker.name: card for worker in run.job.workers if (card := run.find(card_key(worker.name))) is not None}
     people = read_population(run.job, cards.__getitem__) if len(cards) == len(run.job.workers) else None
     table = rows(run)
@@ -74,7 +75,7 @@ def read_facts(run: Run) -> Facts:
             continue
     last = run.find(plan_key(len(table))) if table else None
     return Facts(
-        name=run.name, store=run.store.uri, manifest=run.record(MANIFEST), summary=run.find("summary.json"), table=table,
+        name=run.name, store=run.store.uri, manifest=run.record(MANIFEST), summary=summary, table=table,
         spreads=closes.spreads | _held_out_spreads(run, table), participation=closes.participation(),
         failures=closes.failures, failures_not_listed=closes.failures_not_listed,
         seconds=stage_seconds(events), died=sum(event.get("event") == "died" for event in events), cards=cards,

@@ -151,7 +151,10 @@ class Run:
         return tensors, record
 
     def _sign(self, key: str, record: Mapping[str, Any]) -> Record:
-        role = signer_of(key)
+        return self.sign_as(signer_of(key), record)
+
+    def sign_as(self, role: str, record: Mapping[str, Any]) -> Record:
+        """The record signed by a role whose key lies in this private place."""
         if role not in self._own_keys:
             self._own_keys[role] = signing.own_key(self.private, role)
         return signing.sign(record, role, self._own_keys[role])
@@ -229,12 +232,13 @@ def signer_of(key: str) -> str:
 @dataclass
 class Trail:
     """A writer's name in the journal, the sha256 of its last line, and the lines that are held back to be written together, for how long, and when it last
-    wrote; it moves with every line."""
+    wrote; `signer` is the role that signs them, empty where none does. It moves with every line."""
 
     writer: str
     last: str = ""
     held: list[bytes] = field(default_factory=list)
     hold_seconds: float = 0.0
+    signer: str = ""
     written: float = 0.0
 
 

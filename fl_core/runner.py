@@ -14,7 +14,7 @@ from fl_core.codec import Record
 from fl_core.errors import InputError
 from fl_core.federation import read_population
 from fl_core.job import Job
-from fl_core.journal import journal, staged
+from fl_core.journal import staged
 from fl_core.pool import Call, Pool
 from fl_core.publication import publish, registry_of
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, plan_key, read_job, read_manifest
@@ -221,9 +221,7 @@ def finish(one: Run, facts: Mapping[str, Any]) -> Record:
     """Writes model and summary once the scheduler has found the job finished, and publishes where the job says so; `facts` are the runner's own."""
     if not scheduler.plan(one, one.last_round())["finished"]:
         raise InputError(f"The run '{one.name}' has done {one.last_round() - 1} of {one.job.rounds} rounds; go on with it before it is finished.")
-    summary = write_summary(one, facts, publish if one.job.publish else None)
-    journal(one, "finished", digest=summary["digest"])
-    return summary
+    return write_summary(one, facts, publish if one.job.publish else None)
 
 
 def _stage(one: Run, stage: str, round: int, call: Callable[[], Any]) -> None:

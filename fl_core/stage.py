@@ -23,6 +23,7 @@ from fl_core.publication import registry_of
 from fl_core.run_folder import MANIFEST, Run, plan_key
 from fl_core.runner import check_writable, open_run, private_store
 from fl_core.section import FILE_NAME, NAME_RULE
+from fl_core.signing import SERVER
 from fl_core.store import FileStore, Store, open_private, open_store
 from fl_core.strategy import check_waits, load_strategy
 
@@ -43,6 +44,7 @@ def stage(name: str, store: str, run: str, *, round: int = 0, worker: str = "") 
     with ending(), open_pool() as pool:
         one = open_run_at(store, run)
         pool.about({"store": one.store.uri, "private": one.private.uri, "run": one.name})
+        one.trail.signer = worker or SERVER
         with staged(one, name, round, event="passed" if ended_before(one, round) else "stage", **({"worker": worker} if worker else {})):
             yield one, pool
 

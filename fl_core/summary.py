@@ -7,7 +7,7 @@ import numpy as np
 
 from fl_core.codec import Record, digest_weights, encode_record, encode_tensors
 from fl_core.errors import KeyTaken, SignatureError
-from fl_core.journal import tips
+from fl_core.journal import journal, tips
 from fl_core.run_folder import Run, close_key, evaluation_key, metrics_key, plan_key, state_key
 from fl_core.worker import evaluators
 
@@ -97,6 +97,7 @@ def write_summary(run: Run, facts: Mapping[str, Any], publish: Callable[[Run, Re
     _put_anew(run, "metrics.jsonl", b"".join(encode_record(row) + b"\n" for row in table))
     if publish is not None:
         summary["published"] = publish(run, summary)
+    journal(run, "finished", digest=summary["digest"])  # before the summary names the journal's last lines
     files = {key: run.digest(key) for key in ("model.safetensors", "metrics.jsonl")}
     return run.put("summary.json", {**summary, "files": files, "journal": tips(run)})
 

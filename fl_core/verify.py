@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fl_core.codec import Record, decode_tensors, digest_weights, encode_record, encode_state, sha256
+from fl_core.codec import Record, decode_tensors, digest_weights, encode_record, encode_state, encode_tensors, sha256
 from fl_core.errors import FederationError, KeyMissing
 from fl_core.flight import flying, in_flight, tasks_in_flight
-from fl_core.journal import JOURNAL, find_break
+from fl_core.journal import JOURNAL, find_break, is_signed
 from fl_core.merging import merge
+from fl_core.report import REPORT, render
 from fl_core.run_folder import (
     JOB,
     MANIFEST,
@@ -31,9 +32,9 @@ from fl_core.run_folder import (
 from fl_core.server import next_state
 from fl_core.store import DictStore, Store
 from fl_core.summary import rows
-from fl_core.worker import key_of
+from fl_core.worker import key_of, tasks_of
 
-UNSIGNED = {"status.json", "report.html", JOURNAL}
+UNSIGNED = {"status.json", JOURNAL}
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Verification:
     server_key: str = ""
     digest: str = ""
     known: set[str] = field(default_factory=set)
+    asked_for: set[str] = field(default_factory=set)
 
     @property
     def good(self) -> bool:
@@ -135,7 +137,10 @@ def _round(run: Run, round: int, before: str, result: Verification) -> Record | 
         result.check(
             run.digest(state_key(round)) == plan.get("state"), f"'{state_key(round)}' is not the state that the plan of round {round} names; it was changed."
         )
-    if plan["finished"] or not run.store.exists(close_key(round)):
+    if plan["finished"]:
+        return None
+    result.asked_for |= {key_of(task) for trip in run.strategy.exchanges for task in tasks_of(plan, trip.name, list(plan["workers"]))}
+    if not run.store.exists(close_key(round)):
         return None
     closed = _record(run, close_key(round), result)
     if closed is not None:
@@ -196,7 +201,7 @@ def _replies(run: Run, plan: Record, closed: Record, state_kept: bool, result: V
         key = message_key(round, trip.name)
         if run.store.exists(key):
             result.known.add(key)
-            _try(result, key, lambda: run.tensors(key))  # noqa: B023
+            _try(result, key, lambda: _message(run, key, result))  # noqa: B023
     if not whole or not run.store.exists(state_key(round + 1)):
         result.not_kept.append(round)
         return
@@ -206,6 +211,13 @@ def _replies(run: Run, plan: Record, closed: Record, state_kept: bool, result: V
         result.check(again == bytes(run.store.get(state_key(round + 1))), f"'{state_key(round + 1)}' is not what the replies of round {round} add up to.")
 
 
+def _message(run: Run, key: str, result: Verification) -> None:
+    """What the server said between two exchanges; no other record names its digest."""
+    data = run.store.get(key)
+    tensors, record = run.check_tensors(data, key)
+    result.check(encode_tensors(tensors, record) == bytes(data), f"'{key}' is not written as the server writes it; it was changed.")
+
+
 def _end(run: Run, result: Verification) -> None:
     """The last state, the journal, and what was derived from the records."""
     last = run.last_round()
@@ -213,10 +225,18 @@ def _end(run: Run, result: Verification) -> None:
     result.digest = digest_weights(state.weights) if state is not None else ""
     summary = _record(run, "summary.json", result) if run.store.exists("summary.json") else None
     if run.store.exists(JOURNAL):
-        place = find_break(bytes(run.store.get(JOURNAL)), (summary or {}).get("journal", {}))
+        place = find_break(bytes(run.store.get(JOURNAL)), (summary or {}).get("journal", {}), lambda data: is_signed(run, data))
         result.check(place is None, f"'{JOURNAL}' was changed {place}.")
+    if run.store.exists(REPORT):
+        result.known.add(REPORT)
     if summary is None:
         return
+    if run.store.exists(REPORT):
+        page = _try(result, REPORT, lambda: render(run).encode(errors="replace"))
+        same = page is None or page == bytes(run.store.get(REPORT))
+        result.check(
+            same, f"'{REPORT}' is not what this version makes of the records: it was changed, or another version wrote it; `fl report` writes it anew."
+        )
     result.check(summary["digest"] == result.digest, f"'{state_key(last)}' has the digest {result.digest[:16]}…, the summary says {summary['digest'][:16]}….")
     for key, digest in summary["files"].items():
         result.known.add(key)
@@ -232,8 +252,7 @@ def _strangers(run: Run, result: Verification) -> None:
     for key in run.store.list(""):
         if key in result.known or key in UNSIGNED:
             continue
-        words = key.split("/")
-        if len(words) == 5 and words[0] == "rounds":  # a reply that came after its round was closed, or that was refused
+        if key in result.asked_for:  # a reply that came after its round was closed, or that was refused
             continue
         result.found.append(f"'{key}' is not part of the run.")
 

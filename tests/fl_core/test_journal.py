@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from fl_core.errors import StoreError
-from fl_core.journal import JOURNAL, find_break, holding, journal, let_out, read_journal, staged, tips
+from fl_core.journal import JOURNAL, find_break, holding, is_signed, journal, let_out, read_journal, staged, tips
 from fl_core.run_folder import Run
 from fl_core.store import DictStore, FileStore
+from tests.fl_core.harness import three_clients
 from tests.jobs import tiny_job
 
 
@@ -111,3 +112,30 @@ def test_lines_that_could_not_be_written_are_written_with_the_next(run: Run) -> 
     journal(run, "done", round=2)
     assert find_break(lines(run), tips(run)) is None
     assert [event["round"] for event in read_journal(run)] == [1, 2]
+
+
+@pytest.mark.parametrize("forge", [False, True])
+def test_lines_after_the_signed_ones_count_if_a_role_of_the_run_signed_the_last_of_them(forge: bool) -> None:
+    run = three_clients()
+    journal(run, "done", round=1)
+    signed = tips(run)
+    late = Run(run.name, run.job, run.store, run.private, run.given)
+    with holding(late, "worker-1"):
+        for round in (1, 2, 3):
+            journal(late, "done", round=round)
+    data = lines(run).replace(b'"round": 2', b'"round": 7') if forge else lines(run)
+    assert [event["round"] for event in read_journal(run, signed)] == [1]
+    place = find_break(data, signed, lambda line: is_signed(run, line))
+    assert place == ("at or before line 4" if forge else None)
+    assert find_break(data, signed) is not None, "nobody else's lines count"
+
+
+def test_a_line_that_was_signed_in_another_run_or_by_no_role_does_not_count() -> None:
+    run, other = three_clients(), three_clients()
+    with holding(run, "worker-1"):
+        journal(run, "done", round=1)
+    line = lines(run).rstrip()
+    assert is_signed(run, line)
+    assert not is_signed(other, line)
+    assert not is_signed(run, line.replace(b"worker-1", b"worker-7"))
+    assert not is_signed(run, b"{}")
