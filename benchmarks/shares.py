@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.two_nn import two_nn_job
-from fl_core import exact, merging, runner, scheduler, server, signing, worker
+from fl_core import exact, merging, replies, runner, scheduler, server, signing, worker
 from fl_core import run_folder as folder
 from fl_core.numerics import training_environment
 from fl_core.pool import Pool
@@ -31,7 +31,7 @@ def main() -> None:
         ("worker:   add_move", exact, "add_move"), ("worker:   why_not_summable", exact, "why_not_summable"),
         ("worker:   encode, hash, sign, write the reply", folder.Run, "put_tensors"), ("worker:   read_memory", worker, "read_memory"),
         ("parent: aggregate", server, "aggregate"), ("parent:   read and check replies", folder.Run, "check_tensors"),
-        ("parent:   sha256 of replies", server, "sha256"),
+        ("parent:   sha256 of replies", replies, "sha256"),
         ("parent:   add sums", merging.Merging, "add"), ("parent:   next_state", server, "next_state"), ("parent:   put_state", folder.Run, "put_state"),
         ("both: digest_weights", folder, "digest_weights"), ("both: check signatures", signing, "check"), ("both: store.put", FileStore, "put"),
     ]  # fmt: skip

@@ -16,6 +16,7 @@ from fl_core.journal import elapsed_seconds, holding, journal, let_out, staged
 from fl_core.lease import Leases
 from fl_core.pool import Pool
 from fl_core.publication import registry_of
+from fl_core.replies import Replies
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, evaluation_key, message_key, plan_key, read_job, signer_of, state_key
 from fl_core.runner import OnRound, Result, finish, progress_of
 from fl_core.seat import STATUS, STATUS_SECONDS, Seat, check_status, measure, status_said
@@ -93,14 +94,15 @@ def _lead_round(run: Run, round: int, replies: Rhythm) -> bool:
     if run.strategy.buffer_size:
         asynchronous.close_by_arrivals(run, plan, replies, round_seconds_max(run.job))
         return False
+    gathered = None
     for exchange in range(len(run.strategy.exchanges)):
         if not run.store.exists(close_key(round)):
             with staged(run, "train", round):
-                _await_replies(run, plan, exchange, replies)
+                gathered = _await_replies(run, plan, exchange, replies)
             if exchange + 1 < len(run.strategy.exchanges):
-                server.answer(run, round, exchange)
+                server.answer(run, round, exchange, gathered)
     with staged(run, "close", round):
-        server.close(run, round)
+        server.close(run, round, gathered)
     return False
 
 
@@ -122,19 +124,17 @@ def round_seconds_max(job: Job) -> float:
     return job.deadline_seconds * (job.retries + 1) if job.deadline_seconds else IDLE_SECONDS
 
 
-def _await_replies(run: Run, plan: Record, exchange: int, replies: Rhythm) -> None:
-    """Waits for the round's replies. What is late is left out where the job sets a deadline; without one, QuorumError after a day."""
-    name = run.strategy.exchanges[exchange].name
-    expected = {worker.key_of(task) for task in tasks_of(plan, name, list(plan["workers"]))}
+def _await_replies(run: Run, plan: Record, exchange: int, replies: Rhythm) -> Replies:
+    """Takes the round's replies as they come. What is late is left out where the job sets a deadline; without one, QuorumError after a day."""
+    gathered = Replies(run, plan, run.strategy.exchanges[exchange])
 
     def all_there() -> bool:
         let_out(run)
-        return expected <= set(run.store.list(f"rounds/{plan['round']:04d}/{name}/"))
+        return gathered.look()
 
-    if replies.wait_until(all_there, round_seconds_max(run.job)):
-        return
-    if run.job.deadline_seconds is None:
+    if not replies.wait_until(all_there, round_seconds_max(run.job)) and run.job.deadline_seconds is None:
         raise QuorumError(f"Round {plan['round']} had no reply for {IDLE_SECONDS:g} s from {', '.join(sorted(missing_workers(run, plan)))}.")
+    return gathered
 
 
 def missing_workers(run: Run, plan: Record) -> set[str]:

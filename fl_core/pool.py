@@ -116,25 +116,31 @@ class Pool:
         todo, busy = deque(calls), dict[Connection, _Trainer]()
         try:
             while todo or busy:
-                while todo and len(busy) < self.processes:
-                    trainer = self._idle.pop() if self._idle else self._start()
-                    if trainer.send(todo[0], self._context):
-                        todo.popleft()
-                        busy[trainer.connection] = trainer
+                self._send(todo, busy)
                 nearest = min(trainer.deadline for trainer in busy.values())
                 ready = _wait(busy, max(0.0, nearest - time.monotonic()))
-                for connection in list(busy):
-                    trainer = busy[connection]
+                ended: list[tuple[Call, Outcome]] = []
+                for connection, trainer in list(busy.items()):
                     outcome = trainer.receive() if connection in ready else trainer.late()
                     if outcome is None:
                         continue
                     del busy[connection]
                     if not isinstance(outcome, Died):
                         self._idle.append(trainer)
-                    yield trainer.call, outcome
+                    ended.append((trainer.call, outcome))
+                self._send(todo, busy)  # before whoever listens does something with what ended
+                yield from ended
         finally:
             for trainer in busy.values():
                 trainer.kill()
+
+    def _send(self, todo: deque[Call], busy: dict[Connection, "_Trainer"]) -> None:
+        """Gives every process that is free, or may be started, the next call."""
+        while todo and len(busy) < self.processes:
+            trainer = self._idle.pop() if self._idle else self._start()
+            if trainer.send(todo[0], self._context):
+                todo.popleft()
+                busy[trainer.connection] = trainer
 
     def _start(self) -> "_Trainer":
         return _Trainer(self._shared or self._own().address)

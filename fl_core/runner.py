@@ -17,6 +17,7 @@ from fl_core.job import Job
 from fl_core.journal import staged
 from fl_core.pool import Call, Pool
 from fl_core.publication import publish, registry_of
+from fl_core.replies import Replies
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, plan_key, read_job, read_manifest
 from fl_core.section import FILE_NAME, NAME_RULE
 from fl_core.store import PRIVATE, FileStore, Store, open_store
@@ -198,14 +199,17 @@ def go_on(one: Run, pool: Pool, *, on_round: OnRound | None = None, resumed_from
     while True:
         begun = time.perf_counter()
         _stage(one, "select", round, lambda: scheduler.plan(one, round, parts))  # noqa: B023
-        if one.record(plan_key(round))["finished"]:
+        plan = one.record(plan_key(round))
+        if plan["finished"]:
             break
+        replies = None
         if not one.store.exists(close_key(round)):
-            for exchange in range(len(one.strategy.exchanges)):
-                _stage(one, "train", round, lambda: worker.take_part(one, round, names, pool, exchange))  # noqa: B023
+            for exchange, trip in enumerate(one.strategy.exchanges):
+                replies = Replies(one, plan, trip)
+                _stage(one, "train", round, lambda: worker.take_part(one, round, names, pool, exchange, replies.take))  # noqa: B023
                 if exchange + 1 < len(one.strategy.exchanges):
-                    server.answer(one, round, exchange)
-        _stage(one, "close", round, lambda: server.aggregate(one, round, len(one.strategy.exchanges) - 1))  # noqa: B023
+                    server.answer(one, round, exchange, replies)
+        _stage(one, "close", round, lambda: server.aggregate(one, round, len(one.strategy.exchanges) - 1, replies))  # noqa: B023
         _stage(one, "evaluate", round + 1, lambda: worker.evaluate(one, round + 1, measuring, pool))  # noqa: B023
         if on_round:
             on_round(progress_of(one, round, round + 1, time.perf_counter() - begun))

@@ -1,16 +1,16 @@
 """FL-Server: closes a round once and for all and merges the accepted replies into the next state. It needs no Paddle."""
 
 import math
-from typing import Any
 
 from fl_core.arrivals import Arrivals
-from fl_core.codec import Record, sha256
-from fl_core.errors import KeyMissing, QuorumError
+from fl_core.codec import Record
+from fl_core.errors import QuorumError
 from fl_core.flight import flying, tasks_in_flight
 from fl_core.job import Job
 from fl_core.journal import journal
-from fl_core.merging import Merging, merge
-from fl_core.reply import NO_REPLY, Unacceptable, checked
+from fl_core.merging import merge
+from fl_core.replies import Gathered, Replies
+from fl_core.reply import Unacceptable, checked
 from fl_core.run_folder import Run, close_key, message_key, plan_key, state_key
 from fl_core.strategy import Exchange
 from fl_core.types import ModelUpdate, RoundState, Task, Weights
@@ -19,16 +19,16 @@ from fl_core.worker import key_of, tasks_of
 KEPT_STATES_BYTES = 1 << 30
 
 
-def close(run: Run, round: int, arrivals: Arrivals | None = None) -> Record | None:
-    """Closes the round and writes the next state; None where the plan says that the job is finished. QuorumError below the quorum. `arrivals` are what has
-    come of a round whose arrivals are measured, where somebody waited for them."""
+def close(run: Run, round: int, gathered: Gathered | None = None) -> Record | None:
+    """Closes the round and writes the next state; None where the plan says that the job is finished. QuorumError below the quorum. `gathered` is what
+    whoever waited for the replies has taken already."""
     plan = run.record(plan_key(round))
     if plan["finished"]:
         return None
     exchange = run.strategy.exchanges[-1]
     record = run.find(close_key(round))
     if record is None:
-        record, update = _decide_with_quorum(run, plan, exchange, arrivals)
+        record, update = decide(run, plan, exchange, gathered)
         record = run.put(close_key(round), record)
         journal(run, "closed", round=round, stage="close", clients=len(record["clients"]), left_out=len(record["left_out"]))
         run.put_state(next_state(run, plan, update))
@@ -37,26 +37,26 @@ def close(run: Run, round: int, arrivals: Arrivals | None = None) -> Record | No
     return record
 
 
-def aggregate(run: Run, round: int, exchange: int) -> Record | None:
+def aggregate(run: Run, round: int, exchange: int, gathered: Gathered | None = None) -> Record | None:
     """The server's part after an exchange: the message of the next, or after the last the close."""
     if exchange + 1 == len(run.strategy.exchanges):
-        record = close(run, round)
+        record = close(run, round, gathered)
         if record is not None and run.store.exists(state_key(round + 1)):
             forget(run, round)
         return record
     if not run.record(plan_key(round))["finished"]:
-        answer(run, round, exchange)
+        answer(run, round, exchange, gathered)
     return None
 
 
-def answer(run: Run, round: int, exchange: int) -> None:
+def answer(run: Run, round: int, exchange: int, gathered: Gathered | None = None) -> None:
     """Turns the replies of an exchange that is not the last into the message of the next, once."""
     trip, plan = run.strategy.exchanges[exchange], run.record(plan_key(round))
     key = message_key(round, trip.name)
     if run.store.exists(key) or trip.at_server is None:
         return
     state = run.state(round, plan["state"])
-    record, update = _decide_with_quorum(run, plan, trip)
+    record, update = decide(run, plan, trip, gathered)
     run.put_tensors(key, trip.at_server(state, update), {"run": run.name, "round": round, "plan": record["plan"]})
 
 
@@ -66,40 +66,10 @@ def next_state(run: Run, plan: Record, update: ModelUpdate) -> RoundState:
     return run.strategy.apply(state, update) if update.clients else state.next()
 
 
-def decide(run: Run, plan: Record, exchange: Exchange, arrivals: Arrivals | None = None) -> tuple[Record, ModelUpdate]:
-    """Which replies are accepted, by digest, and who is left out and why; and the accepted ones as one update. Each reply is read once."""
-    if run.strategy.buffer_size:
-        return (arrivals or Arrivals(run, plan)).decided()
-    replies: dict[str, str] = {}
-    clients: dict[str, Any] = {}
-    left_out = [{"client": c, "worker": run.population.worker_of(c), "reason": _why_late(run, plan, base)} for c, base in plan.get("late", {}).items()]
-    merging, expected = Merging(exchange.form), exchange.expects(run.state(plan["round"]))
-    for task in tasks_of(plan, exchange.name, list(plan["workers"])):
-        key = key_of(task)
-        try:
-            data = run.store.get(key)
-            tensors, reply = checked(run, plan, exchange.form, expected, task.clients, data, key)
-        except (KeyMissing, Unacceptable) as error:
-            reason = NO_REPLY if isinstance(error, KeyMissing) else str(error)
-            left_out += [{"client": c, "worker": task.worker, "reason": reason} for c in task.clients]
-            continue
-        merging.add(tensors, reply)
-        replies[key] = sha256(data)
-        clients |= {c: figures["metrics"] for c, figures in reply["clients"].items()}
-        left_out += [{"client": c, "worker": task.worker, "reason": why} for c, why in sorted(reply["failures"].items())]
-    record = {
-        "run": run.name, "round": plan["round"], "plan": run.digest(plan_key(plan["round"])), "replies": replies,
-        "clients": dict(sorted(clients.items())), "left_out": left_out,
-    }  # fmt: skip
-    return record, merging.update(tuple(record["clients"]), len(run.population.clients))
-
-
-def _why_late(run: Run, plan: Record, base: int) -> str:
-    return f"it started {plan['round'] - base} rounds ago, from round {base}; strategy.staleness_max is {run.strategy.staleness_max}"
-
-
-def _decide_with_quorum(run: Run, plan: Record, exchange: Exchange, arrivals: Arrivals | None = None) -> tuple[Record, ModelUpdate]:
-    record, update = decide(run, plan, exchange, arrivals)
+def decide(run: Run, plan: Record, exchange: Exchange, gathered: Gathered | None = None) -> tuple[Record, ModelUpdate]:
+    """Which replies are accepted, and the accepted ones as one update; QuorumError where they are too few. `gathered` is what was taken already."""
+    gathered = gathered or (Arrivals(run, plan) if run.strategy.buffer_size else Replies(run, plan, exchange))
+    record, update = gathered.decided()
     _check_quorum(run, plan, record, exchange)
     return record, update
 

@@ -28,12 +28,17 @@ TEST_SLICE = 2048
 CLIENTS_A_SLICE = 25
 REASON_MAX = 300
 CARRIED_BYTES_MAX = 65_536
+Heard = Callable[[Task], None]
 
 
 class OpenClient(Protocol):
     """Opens a client for one round: what the strategy sees of it, and a function that gives its optimizer's state once it has trained."""
 
     def __call__(self, name: str, round: int, optimizer_state: Weights) -> tuple[Client, Callable[[], Weights]]: ...
+
+
+def nobody_hears(task: Task) -> None:
+    """For who does not merge replies while others are at work."""
 
 
 def prepare(run: Run, worker: str, pool: Pool, facts: Mapping[str, Any] | None = None) -> Record:
@@ -45,7 +50,7 @@ def prepare(run: Run, worker: str, pool: Pool, facts: Mapping[str, Any] | None =
     return run.put(card_key(worker), {**card, "public_key": make_key(run.private, worker), **({"facts": facts} if facts else {})})
 
 
-def take_part(run: Run, round: int, workers: Sequence[str], pool: Pool, exchange: int = 0) -> list[str]:
+def take_part(run: Run, round: int, workers: Sequence[str], pool: Pool, exchange: int = 0, heard: Heard = nobody_hears) -> list[str]:
     """Trains the parts of the round that these workers have not replied to yet; gives the keys of their replies."""
     plan = run.record(plan_key(round))
     if plan["finished"] or run.store.exists(close_key(round)):
@@ -56,12 +61,12 @@ def take_part(run: Run, round: int, workers: Sequence[str], pool: Pool, exchange
     for task in tasks:
         if task not in todo:
             journal(run, "found", round=round, stage=name, worker=task.worker, part=task.part)
-    train_tasks(run, todo, pool, exchange)
+    train_tasks(run, todo, pool, exchange, heard)
     return [key_of(task) for task in tasks]
 
 
-def train_tasks(run: Run, tasks: Sequence[Task], pool: Pool, exchange: int = 0) -> None:
-    """Trains these parts until each has its reply; who cannot be trained is left out in it."""
+def train_tasks(run: Run, tasks: Sequence[Task], pool: Pool, exchange: int = 0, heard: Heard = nobody_hears) -> None:
+    """Trains these parts until each has its reply; who cannot be trained is left out in it. `heard` hears of each reply that is there."""
     attempts, todo = Attempts(run.job.retries), list(tasks)
     while todo:
         calls = [_train_call(run, task, attempts, exchange) for task in todo]
@@ -77,6 +82,7 @@ def train_tasks(run: Run, tasks: Sequence[Task], pool: Pool, exchange: int = 0) 
                 raise outcome
             else:
                 journal(run, "done", **facts, seconds=outcome["seconds"])
+                heard(task)
         todo = [task for task in again if not attempts.give_up(run, task, exchange)]
 
 

@@ -9,8 +9,8 @@ from fl_core import resume, run, scheduler, server, worker
 from fl_core.errors import QuorumError
 from fl_core.journal import read_journal
 from fl_core.pool import Pool
+from fl_core.reply import NO_REPLY
 from fl_core.runner import begin, new_run, open_run
-from fl_core.server import NO_REPLY
 from fl_core.strategies.fed_avg import fed_avg
 from tests.jobs import misbehaving_job, tiny_job
 

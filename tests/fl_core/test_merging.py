@@ -5,8 +5,8 @@ import pytest
 
 from fl_core.errors import InputError
 from fl_core.merging import Merging, merge
+from fl_core.replies import Replies
 from fl_core.run_folder import plan_key
-from fl_core.server import decide
 from fl_core.strategies.fed_avg import fed_avg
 from tests.fl_core.harness import numbers, replied, three_clients
 
@@ -34,7 +34,7 @@ def test_what_was_decided_with_its_update_is_the_same_when_it_is_merged_again() 
     run = three_clients()
     replied(run)
     trip = run.strategy.exchanges[-1]
-    record, update = decide(run, run.record(plan_key(1)), trip)
+    record, update = Replies(run, run.record(plan_key(1)), trip).decided()
     again = merge(run, record, trip)
     assert (again.clients, again.weight, numbers(again.total)) == (update.clients, update.weight, numbers(update.total))
 
@@ -43,7 +43,7 @@ def test_form_list_keeps_clients_apart_in_the_order_of_their_names() -> None:
     trip = replace(fed_avg().exchanges[0], form="list")
     run = three_clients(replace(fed_avg(), exchanges=(trip,)), workers=2)
     replied(run)
-    record, update = decide(run, run.record(plan_key(1)), trip)
+    record, update = Replies(run, run.record(plan_key(1)), trip).decided()
     assert list(update.moves) == ["a", "b", "c"]
     assert {client: numbers(move) for client, move in update.moves.items()} == {"a": [1, 0, 0], "b": [0, 1, 0], "c": [0, 0, 1]}
     assert update.weights == {"a": 1, "b": 1, "c": 2}
@@ -57,7 +57,7 @@ def test_a_reply_that_was_swapped_after_the_close_is_refused() -> None:
     run = three_clients()
     replied(run)
     trip = run.strategy.exchanges[-1]
-    record, _ = decide(run, run.record(plan_key(1)), trip)
+    record, _ = Replies(run, run.record(plan_key(1)), trip).decided()
     key = min(record["replies"])
     run.store.delete(key)
     run.store.put(key, b"another")

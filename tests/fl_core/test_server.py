@@ -7,8 +7,10 @@ import pytest
 from fl_core import run_folder, scheduler
 from fl_core.codec import Record, decode_record, decode_tensors, encode_record, encode_tensors
 from fl_core.errors import QuorumError, SignatureError
+from fl_core.replies import Replies
+from fl_core.reply import NO_REPLY
 from fl_core.run_folder import Run, card_key, close_key, plan_key, state_key
-from fl_core.server import NO_REPLY, close, decide, forget_failed_replies
+from fl_core.server import close, forget_failed_replies
 from fl_core.signing import new_key, public_key, sign
 from fl_core.store import DictStore
 from fl_core.strategies.fed_avg import fed_avg
@@ -27,7 +29,7 @@ def forge(run: Run, worker: str, change: Callable[[dict[str, np.ndarray], Record
 
 
 def decided(run: Run) -> Record:
-    return decide(run, run.record(plan_key(1)), run.strategy.exchanges[-1])[0]
+    return Replies(run, run.record(plan_key(1)), run.strategy.exchanges[-1]).decided()[0]
 
 
 def reasons(record: Record) -> dict[str, str]:

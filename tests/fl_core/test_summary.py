@@ -5,8 +5,9 @@ import pytest
 
 from fl_core import scheduler
 from fl_core.codec import Record, decode_tensors
+from fl_core.reply import NO_REPLY
 from fl_core.run_folder import Run, metrics_key, state_key
-from fl_core.server import NO_REPLY, close
+from fl_core.server import close
 from fl_core.summary import held_out_metrics, merge_metrics, rows, write_summary
 from fl_core.types import Weights
 from tests.fl_core.harness import PEOPLE, numbers, play, replied, three_clients
