@@ -9,7 +9,10 @@ from inspect import signature
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = ("sessions", "steps_at_most", "only", "out", "rounds_at_most", "processes")
+OPTIONS = {
+    "sessions": "--sessions", "test": "--test", "overrides": "--set", "steps_at_most": "--steps-at-most", "only": "--only", "out": "--out",
+    "rounds_at_most": "--rounds-at-most", "processes": "--processes",
+}  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "all: all, with table and pictures",
     )
     parser.add_argument("--quick", action="store_true", help="fewer and smaller pairs")
-    parser.add_argument("--sessions", type=Path, metavar="FILE", help="gru4rec: sessions of your own, an event log or one session a line")
+    parser.add_argument("--sessions", type=Path, metavar="FILE", help="gru4rec: sessions of your own, an event log or one session a line, or a folder of them")
+    parser.add_argument("--test", type=Path, metavar="FILE", help="gru4rec: the test sessions, in place of the last fifth of those of --sessions")
+    parser.add_argument(
+        "--set", action="append", metavar="data.KEY=VALUE", dest="overrides", help="gru4rec: an option of the reader of sessions, such as data.session=user"
+    )
     parser.add_argument("--steps-at-most", type=int, metavar="N", help="gru4rec: training steps, of a longer file the last ones (default: 500000)")
     parser.add_argument("--only", metavar="NAME", help="published: one table or row of it")
     parser.add_argument("--out", type=Path, metavar="DIR", help="published: where its runs are kept (default: ~/.cache/paddlefl/published)")
@@ -43,6 +50,6 @@ def main(arguments: argparse.Namespace) -> None:
     options = {name: getattr(arguments, name) for name in OPTIONS if getattr(arguments, name) is not None}
     for name in options:
         if name not in signature(catalogue.load(arguments.name).measure).parameters:
-            raise InputError(f"--{name.replace('_', '-')} is for another benchmark than '{arguments.name}'; leave it out.")
+            raise InputError(f"{OPTIONS[name]} is for another benchmark than '{arguments.name}'; leave it out.")
     result = catalogue.measure(arguments.name, arguments.quick, **options)
     print(json.dumps(result) if arguments.json else catalogue.as_text(result))
