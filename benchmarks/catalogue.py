@@ -8,7 +8,8 @@ from fl_core.errors import InputError, did_you_mean
 
 NAMES = {
     "2nn": "two_nn", "cnn": "cnn", "gru": "gru", "lr": "lr", "tasks": "tasks", "population": "population", "aggregate": "aggregate", "start": "start",
-    "gru4rec": "gru4rec", "live": "live", "attacks": "attacks", "asynchronous": "asynchronous", "stages": "stages", "flower": "flower",
+    "gru4rec": "gru4rec", "live": "live", "attacks": "attacks", "asynchronous": "asynchronous", "selection": "selection", "stages": "stages",
+    "flower": "flower",
 }  # fmt: skip
 # What takes hours is run by its name only.
 LONG = {"published": "published"}

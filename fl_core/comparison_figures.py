@@ -59,13 +59,13 @@ def costs(comparison: Comparison) -> list[Column]:
         shown.append(_to_target(f"sent {goal}", ones, reached, sent, lambda value: size(value.mean)))
         if comparison.is_simulated:
             simulated = [simulated_to_target(comparison, one) for one in ones]
-            shown.append(_to_target(f"simulated time {goal}", ones, reached, simulated, lambda value: duration(value.mean)))
+            shown.append(_to_target(f"simulated {goal}", ones, reached, simulated, lambda value: duration(value.mean)))
     shown.append(Column("examples", [_said(mean_of(map(examples, one.finished)), number) for one in ones]))
     shown.append(Column("sent", [_said(mean_of(map(bytes_sent, one.finished)), size) for one in ones]))
     shown.append(Column("received", [_said(mean_of(map(bytes_received, one.finished)), size) for one in ones]))
     shown.append(Column("time", [_said(mean_of(outcome.seconds for outcome in one.finished), duration) for one in ones]))
     if comparison.is_simulated:
-        shown.append(Column("simulated time", [_said(mean_of(map(simulated_seconds, one.finished)), duration) for one in ones]))
+        shown.append(Column("simulated", [_said(mean_of(map(simulated_seconds, one.finished)), duration) for one in ones]))
     return shown
 
 

@@ -37,8 +37,8 @@ COUNTED = (
 
 
 SIMULATED = (
-    "simulated time", "of rounds that take as long as the slowest chosen device trains and sends, or, where nobody waits, until enough are done; of runs whose "
-    "job has devices"
+    "simulated", "the time of rounds that take as long as the slowest chosen device trains and sends, or, where nobody waits, until enough are done; of runs "
+    "whose job has devices",
 )  # fmt: skip
 
 
