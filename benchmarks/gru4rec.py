@@ -66,7 +66,6 @@ def measure(
     if len(ratios) < len(beside):
         missing = [name for name in beside if name not in ratios]
         settings["left_out"] = f"{' and '.join(missing)}, because without the federation no item of the test sessions was found"
-        say(f"left out: {settings['left_out']}")
     return Measured(settings, {name: round(value, 4) for name, value in ratios.items()}, {name: round(value, 4) for name, value in figures.items()})
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from fl_core.datasets._session_header import places
 from fl_core.datasets._session_lines import Line
 from fl_core.errors import InputError
 
@@ -77,10 +78,11 @@ def _objects(lines: Iterable[Line], path: Path) -> Iterator[Row]:
 
 
 def _events(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The object itself where it names an item, else what its first list holds, each with all else that the object says."""
+    plain = {key: value for key, value in found.items() if not isinstance(value, (list, dict))}
     several = next((key for key, value in found.items() if isinstance(value, list)), None)
-    if several is None:
-        yield found
+    if several is None or places("item", list(plain)):
+        yield plain
         return
-    shared = {key: value for key, value in found.items() if key != several}
     for event in found[several]:
-        yield {**shared, **(event if isinstance(event, dict) else {several: event})}
+        yield {**plain, **(event if isinstance(event, dict) else {several: event})}

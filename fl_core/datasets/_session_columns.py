@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fl_core.datasets._session_header import are_people, is_header, places
+from fl_core.datasets._session_header import KNOWN, are_people, is_header, places
 from fl_core.datasets._session_kinds import are_alike, are_lists_of_ids, find_time, grows_within, may_be_items
 from fl_core.datasets._session_times import Clock
 from fl_core.datasets._session_traits import MOST, Trait
@@ -55,30 +55,38 @@ def _traits(rows: Sequence[Sequence[str]], width: int) -> list[Trait]:
 
 def find_columns(sample: Sample, wanted: Wanted, path: Path) -> Columns | None:
     """The columns of a file with such rows, None where it does not look like events; InputError where it does, but not which columns hold what."""
+    given = {kind: _given(kind, name, sample, path) for kind, name in wanted.items() if name is not None}
+    if given or sample.header:
+        return None if not given and _are_sessions(sample) else _named(sample, given, path)
+    return _guessed(sample, path)
+
+
+def _are_sessions(sample: Sample) -> bool:
+    """Whether what is below a header are sessions: under one title, ids with lists, or columns of one kind under names that say nothing."""
     header = sample.header or ()
-    given = {kind: _given(kind, name, header, sample, path) for kind, name in wanted.items() if name is not None}
-    if not given and not sample.header:
-        return _guessed(sample, path)
-    if not given and (len(header) == 1 or are_lists_of_ids(sample.traits)):
-        return None
-    found = {kind: given.get(kind, _fullest(places(kind, header), sample.traits)) for kind in ("session", "item", "time", "within")}
+    return len(header) == 1 or are_lists_of_ids(sample.traits) or (not any(places(kind, header) for kind in KNOWN) and are_alike(sample.traits))
+
+
+def _named(sample: Sample, given: Mapping[str, int], path: Path) -> Columns:
+    """The columns that the job gives, the others by their names."""
+    header = sample.header or ()
+    found = {kind: given.get(kind, _fullest(places(kind, header), sample.traits)) for kind in KNOWN}
     session, item = found["session"], found["item"]
-    for kind in ("session", "item"):
-        if found[kind] is None and not header:
-            raise InputError(f"data.{kind} is missing; '{path}' has no header that tells it, so give its place, from 1.")
-        if found[kind] is None:
-            raise InputError(f"'{path}' names the columns {', '.join(header)}, none of which is known for a {kind}; set data.{kind} to one of them.")
-    assert session is not None
-    assert item is not None
+    if session is None or item is None:
+        missing = "session" if session is None else "item"
+        if header:
+            raise InputError(f"'{path}' names the columns {', '.join(header)}, none of which is known for a {missing}; set data.{missing} to one of them.")
+        raise InputError(f"data.{missing} is missing; '{path}' has no header that tells it, so give its place, from 1.")
     _refuse_lists(sample, item, path)
     times = tuple((place, sample.traits[place].clock) for kind in ("time", "within") if (place := found[kind]) is not None)
     return Columns(session, item, times, found["time"] is not None, bool(header) and are_people(header[session]))
 
 
-def _given(kind: str, name: str, header: Sequence[str], sample: Sample, path: Path) -> int:
+def _given(kind: str, name: str, sample: Sample, path: Path) -> int:
     """The place of a column that the job gives by its name or its place, from 1."""
+    header = list(sample.header or ())
     if name in header:
-        return list(header).index(name)
+        return header.index(name)
     if not name.isdigit():
         raise InputError(f"data.{kind} is '{name}', which is no column of '{path}'; {did_you_mean(name, header)}")
     if not 1 <= int(name) <= len(sample.traits):

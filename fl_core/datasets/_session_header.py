@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from fl_core.datasets._session_traits import Trait, is_numeral, shape_of
 
 # In the order of preference; names are compared in lower case without anything but letters and digits.
-PEOPLE = ("visitorid", "visitor", "userid", "user", "uid", "username", "customerid", "customer")
+PEOPLE = ("visitorid", "visitor", "userid", "user", "uid", "username", "customerid", "customer", "reviewerid")
 BASKETS = ("order", "basket", "transaction", "cart", "invoice")
 KNOWN = {
     "session": (
@@ -14,9 +14,13 @@ KNOWN = {
     ),
     "item": (
         "itemid", "item", "productid", "product", "articleid", "clickarticleid", "article", "skuid", "sku", "aid", "trackid", "track", "songid", "song",
-        "trackname", "videoid", "movieid", "newsid", "pageid", "page", "stockcode", "reference", "url", "artistid", "artist", "artistname",
+        "trackname", "videoid", "movieid", "newsid", "pageid", "page", "stockcode", "asin", "businessid", "venueid", "reference", "url", "artistid", "artist",
+        "artistname",
     ),
-    "time": ("timestamp", "time", "ts", "eventtime", "datetime", "eventtimestamp", "clicktimestamp", "unixtime", "eventdate", "date", "createdat", "when"),
+    "time": (
+        "timestamp", "time", "ts", "eventtime", "datetime", "eventtimestamp", "clicktimestamp", "unixtime", "unixreviewtime", "eventdate", "date", "createdat",
+        "when",
+    ),
     "within": ("timeframe", "position", "step", "addtocartorder"),
 }  # fmt: skip
 # Parts of names by which a column is known where none has a name of those above, and words beside them that tell of something else.
@@ -58,7 +62,7 @@ def are_titles(cells: Iterable[str]) -> bool:
 
 def are_people(name: str) -> bool:
     """Whether a column of that name holds people, whose events go on for months."""
-    return _plain(name).startswith(("visitor", "user", "uid", "customer")) and "session" not in _plain(name)
+    return _plain(name).startswith(("visitor", "user", "uid", "customer", "reviewer")) and "session" not in _plain(name)
 
 
 def _plain(name: str) -> str:

@@ -32,7 +32,8 @@ class Trait:
 
     @cached_property
     def numeric(self) -> bool:
-        return self._mostly(sum(map(is_numeral, self.cells)))
+        """Whether the cells that hold anything are numbers."""
+        return bool(self.full) and sum(map(is_numeral, self.full)) >= MOST * len(self.full)
 
     @cached_property
     def numbers(self) -> list[float]:
@@ -41,7 +42,7 @@ class Trait:
     @cached_property
     def fractional(self) -> bool:
         """Whether it holds prices, degrees, places on the earth and the like, which are no items."""
-        return self.numeric and sum(number % 1 > 0 for number in self.numbers) > 0.1 * len(self.cells)
+        return self.numeric and sum(number % 1 > 0 for number in self.numbers) > 0.1 * len(self.full)
 
     @cached_property
     def coded(self) -> bool:

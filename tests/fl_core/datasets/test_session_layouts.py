@@ -59,6 +59,7 @@ KNOWN = {
     "comments and a header": "# made by hand\n" + log(lambda s, i, t: f"{s},{i},{t}", "SessionId,ItemId,Time\n"),
     "otto": lines(lambda s, items: json.dumps({"session": s, "events": [{"aid": i, "ts": START + k, "type": "clicks"} for k, i in enumerate(items)]})),
     "objects of one event": log(lambda s, i, t: json.dumps({"user_id": s, "item_id": i, "timestamp": t * 1000})),
+    "objects with lists beside an item": log(lambda s, i, t: json.dumps({"reviewerID": s, "helpful": [0, 0], "asin": i, "unixReviewTime": t})),
     "words of no header": log(lambda s, i, t: f"user_{s},item_{i},{t}"),
     "words of no header, interleaved": log(lambda s, i, t: f"user_{s}\t{iso(t)}\titem_{i}", events=INTERLEAVED),
     "last.fm": log(lambda s, i, t: f"user_{s:06}\t{iso(t)}\tart-{i % 2}\tThe User\ttr-{i}\tLove Song {i % 7}"),
@@ -92,6 +93,7 @@ KNOWN = {
     "an id like no item": lines(lambda s, items: f"user_{s} {' '.join(f'item_{i}' for i in items)}"),
     "a number that grows": lines(lambda s, items: f"{s} {' '.join(map(str, items))}"),
     "spmf": lines(lambda s, items: f"{' -1 '.join(map(str, items))} -1 -2"),
+    "filled up under a header": lines(lambda s, items: ",".join(map(str, [*items, "", "", ""][:4])), "first,second,third,fourth\n"),
     "filled up with zeros": lines(lambda s, items: " ".join(map(str, [*items, 0, 0, 0][:4]))),
     "items of nine digits": lines(lambda s, items: " ".join(str(1_200_000_000 + i) for i in items)),
 }  # fmt: skip
