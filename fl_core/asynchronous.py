@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from queue import SimpleQueue
 
 from fl_core import server, worker
@@ -81,7 +82,7 @@ def work(run: Run, name: str, pool: Pool, idle_seconds: float, on_round: OnWorke
     stop = threading.Event()
 
     def take_seat(single: Pool, tell: OnWorkerRound) -> int:
-        own = Run(run.name, run.job, run.store, run.private)
+        own = replace(run)  # with a memory and a trail of its own
         leases = Leases(run.private, run.store.uri)
         seat = Seat(own, name, single, leases, worker.measures(own, name), idle_seconds, Rhythm())
         with single, leases.renewing(), holding(own, name):

@@ -9,27 +9,28 @@ from dataclasses import replace
 
 from fl_core import asynchronous, generator, report, scheduler, server, worker
 from fl_core.codec import Record, encode_record, encode_state
-from fl_core.errors import InputError, KeyMissing, PolicyError, QuorumError, SignatureError, StoreError
+from fl_core.errors import InputError, KeyMissing, PolicyError, QuorumError, StoreError
 from fl_core.federation import worker_section
+from fl_core.house import check_agreed, house_job
 from fl_core.job import Job
 from fl_core.journal import elapsed_seconds, holding, journal, let_out, staged
 from fl_core.lease import Leases
 from fl_core.pool import Pool
 from fl_core.publication import registry_of
 from fl_core.replies import Replies
-from fl_core.run_folder import MANIFEST, Run, card_key, close_key, evaluation_key, message_key, plan_key, read_job, signer_of, state_key
+from fl_core.run_folder import MANIFEST, Run, card_key, close_key, evaluation_key, message_key, open_at, plan_key, signer_of, state_key
 from fl_core.runner import OnRound, Result, finish, progress_of
 from fl_core.seat import STATUS, STATUS_SECONDS, Seat, check_status, measure, status_said
-from fl_core.signing import SERVER
+from fl_core.signing import SERVER, own_key, public_key
 from fl_core.sole_writer import SoleWriter
 from fl_core.store import Store
+from fl_core.trust import meet
 from fl_core.types import Task
 from fl_core.waiting import Rhythm, wait_until
 from fl_core.worker import HUNG_SECONDS, tasks_of
 
 START_SECONDS = 600.0
 IDLE_SECONDS = 86_400.0
-TRUSTED = "trusted_server_key"
 
 
 # ---- the server -------------------------------------------------------------------------------------------------------------------------------
@@ -37,13 +38,15 @@ TRUSTED = "trusted_server_key"
 
 def serve(run: Run, *, start_seconds: float = START_SECONDS, on_round: OnRound | None = None) -> Result:
     """Leads the run to its end: waits for the workers, plans, closes. QuorumError where too few are there within `start_seconds` or answer a round."""
-    summary = run.find("summary.json") if run.store.exists(MANIFEST) else None
-    if summary is not None:
-        return Result(run, summary)
     if not run.store.exists(MANIFEST):
         generator.write_job(run, keys="roster")
-    elif run.manifest["digest"] != run.job.digest:
+    there = open_at(run.store, run.private, server_key=public_key(own_key(run.private, SERVER)))
+    if there.job.digest != run.job.digest:
         raise InputError(f"{run.store.uri} holds a run of another job; give this run another name.")
+    run = replace(run, pin=there.pin)
+    summary = run.find("summary.json")
+    if summary is not None:
+        return Result(run, summary)
     _say(run, "running")
     try:
         summary = _lead(run, start_seconds, on_round)
@@ -178,17 +181,18 @@ def work(
 ) -> int:  # fmt: skip
     """Takes part in the run called `name` as one process of a worker, until the run ends; gives the number of its rounds.
 
-    `job` is the organisation's own copy: it pins the program. SignatureError where the run's program or the server's key is another;
-    PolicyError where the server stopped; StoreError where nothing moved for `idle_seconds`.
+    `job` is the organisation's own copy: it says which data are opened, and pins the program and all that decides what leaves the house. SignatureError
+    where these or the server's key are others; PolicyError where the server stopped; StoreError where nothing moved for `idle_seconds`.
     """
     worker_section(job, worker_name)
     if not wait_until(lambda: store.exists(MANIFEST), start_seconds):
         raise StoreError(f"There is no run '{name}' in {store.uri} after {start_seconds:g} s; is `fl serve` running?")
-    run = Run(name, read_job(store), store, private)
+    run = open_at(store, private)
     _check_trust(run, job, trust_any_program, tell)
+    house = house_job(run.job, job)
     if not wait_until(lambda: status_said(run)["status"] != "stopped", start_seconds):  # it is yet to be led again
         check_status(run)
-    _join(run, worker_name, pool, tell)
+    _join(run, house, worker_name, pool, tell)
     if run.strategy.buffer_size:
         return asynchronous.work(run, worker_name, pool, idle_seconds, on_round)
     leases = Leases(private, store.uri)
@@ -205,37 +209,26 @@ def work(
 
 
 def _check_trust(run: Run, job: Job, trust_any_program: bool, tell: Callable[[str], None]) -> None:
-    """The program must be the one that the organisation reviewed, and the server the one that it met first."""
-    if run.job.program_sha256 != job.program_sha256:
-        if not trust_any_program:
-            raise SignatureError(
-                f"The run's program has sha256 {run.job.program_sha256[:16]}…, the one pinned here {job.program_sha256[:16]}…; "
-                "review it and take over the run's job file, or say --trust-any-program."
-            )
+    """What is run and what leaves must be what the organisation reviewed, and the server the one that it met first."""
+    if not trust_any_program:
+        check_agreed(run.job, job)
+    elif run.job.program_sha256 != job.program_sha256:
         tell(f"runs the program {run.job.program_sha256[:16]}…, which is not the one pinned here, because --trust-any-program was said")
-    key = str(run.manifest["server_key"])
-    if not run.private.exists(TRUSTED):
-        tell(f"meets the server's key {key} for the first time and trusts it from now on")
-        run.private.put(TRUSTED, key.encode())
-    if bytes(run.private.get(TRUSTED)).decode() != key:
-        raise SignatureError(f"The run '{run.name}' is signed by the server key {key}, which is not the one met before; somebody else leads it.")
+    meet(run.private, run.store, str(run.manifest["server_key"]), tell)
 
 
-def _join(run: Run, name: str, pool: Pool, tell: Callable[[str], None]) -> None:
+def _join(run: Run, house: Job, name: str, pool: Pool, tell: Callable[[str], None]) -> None:
     """Lays down the worker's card and, where it is the first of the roster, the first state."""
+    context = run.address | ({} if house is run.job else {"house": house.text})
     if not run.store.exists(card_key(name)):
         facts: Record = {}
         if name == run.job.workers[0].name:
-            state, facts = generator.check(run.job, pool, root=registry_of(run))
+            state, facts = generator.check(house, pool, root=registry_of(run))
             run.store.put(state_key(1), encode_state(state))
-        pool.about(_context(run))
+        pool.about(context)
         card = worker.prepare(run, name, pool, facts)
         tell(f"enrolled '{name}' with the public key {card['public_key']}")
-    pool.about(_context(run))
-
-
-def _context(run: Run) -> Record:
-    return {"store": run.store.uri, "private": run.private.uri, "run": run.name}
+    pool.about(context)
 
 
 def _await_plan(seat: Seat, round: int) -> Record:

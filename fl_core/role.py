@@ -9,7 +9,7 @@ from fl_core import live
 from fl_core.compiled import check_fixed
 from fl_core.errors import SignatureError, StoreError
 from fl_core.pool import open_pool
-from fl_core.run_folder import MANIFEST, Run, read_job
+from fl_core.run_folder import MANIFEST, Run, open_at
 from fl_core.runner import Progress
 from fl_core.stage import OCCURRENCE_NAME_MAX, ending, filled_in, open_run_at, place_of, private_of
 from fl_core.store import Store, open_store
@@ -51,14 +51,15 @@ def work(store: str, run: str, worker: str, program_sha256: str, start_seconds: 
     place = place_of(store, run)
     if not wait_until(lambda: place.exists(MANIFEST), start_seconds):
         raise StoreError(f"There is no run '{run}' in {place.uri} after {start_seconds:g} s; did the server's task start?")
-    job = read_job(place)
+    private = private_of(place)
+    job = open_at(place, private).job
     if job.program_sha256 != program_sha256:
         raise SignatureError(
             f"The run's program has sha256 {job.program_sha256[:16]}…, and this pipeline was compiled for {program_sha256[:16]}…; "
             "compile the job again with `fl compile`."
         )
     with open_pool() as pool:
-        rounds = live.work(_name(place), place, private_of(place), worker, pool, job=job, start_seconds=start_seconds, tell=_tell)
+        rounds = live.work(_name(place), place, private, worker, pool, job=job, start_seconds=start_seconds, tell=_tell)
     _tell(f"the run '{run}' ended after {rounds} rounds")
 
 

@@ -54,7 +54,8 @@ def card_key(worker: str) -> str:
 @dataclass(frozen=True)
 class Run:
     """A job's run. `store` is the shared part; `private` is the place of this organisation alone (its clients' memory). `root` is the store whose registry
-    it starts from and publishes to, where that is not the one it lies in."""
+    it starts from and publishes to, where that is not the one it lies in. `pin` is the sha256 of the manifest as it was when the run was opened, empty for
+    a run that is yet to be written; any other manifest is refused, and with it any other job and code."""
 
     name: str
     job: Job
@@ -62,6 +63,7 @@ class Run:
     private: Store = field(default_factory=lambda: DictStore({}))
     given: Mapping[str, Any] = field(default_factory=dict)
     root: Store | None = None
+    pin: str = ""
 
     @cached_property
     def population(self) -> Population:
@@ -73,7 +75,12 @@ class Run:
 
     @cached_property
     def manifest(self) -> Record:
-        return read_manifest(self.store)
+        return read_manifest(self.store, pin=self.pin)
+
+    @property
+    def address(self) -> dict[str, str]:
+        """Where another process of this organisation finds this run, and nothing that was put in its place."""
+        return {"store": self.store.uri, "private": self.private.uri, "manifest": self.pin or self.digest(MANIFEST)}
 
     @cached_property
     def memories(self) -> str:
@@ -267,7 +274,16 @@ def check_canonical(data: bytes | memoryview, record: Record, key: str) -> None:
         raise SignatureError(f"'{key}' is not written as '{signer_of(key)}' writes it; it was changed after it was written.")
 
 
-def read_manifest(store: Store) -> Record:
+def open_at(
+    store: Store, private: Store, *, server_key: str = "", pin: str = "", given: Mapping[str, Any] | None = None, root: Store | None = None
+) -> Run:  # fmt: skip
+    """The run that lies in the store, checked and pinned before any of its code is run. SignatureError where its server has another key than `server_key`,
+    or where its manifest is another than the one of the sha256 `pin`; InputError where there is none, or where it was edited."""
+    manifest = read_manifest(store, server_key, pin)
+    return Run(str(manifest["run"]), _read_job(store, manifest), store, private, dict(given or {}), root, sha256(encode_record(manifest)))
+
+
+def read_manifest(store: Store, server_key: str = "", pin: str = "") -> Record:
     """What makes a folder a run: hashes of its job, signed by its server; InputError where there is none."""
     try:
         data = store.get(MANIFEST)
@@ -276,14 +292,22 @@ def read_manifest(store: Store) -> Record:
         raise InputError(f"There is no run in {store.uri}: '{error.key}' is missing.") from error
     check_canonical(data, manifest, MANIFEST)
     signing.check(manifest, signing.SERVER, str(manifest.get("server_key")), f"'{MANIFEST}'")
+    if server_key and manifest["server_key"] != server_key:
+        raise SignatureError(
+            f"'{MANIFEST}' in {store.uri} is signed by {manifest['server_key']}, not by the server key {server_key} that is known here; "
+            "somebody else leads this run, or changed its job."
+        )
+    if pin and sha256(data) != pin:
+        raise SignatureError(f"'{MANIFEST}' in {store.uri} is not the one that was checked (sha256 {pin[:16]}…); it was swapped.")
     return manifest
 
 
-def read_job(store: Store) -> Job:
-    """The job of a run folder, checked against the manifest; InputError where there is none or where it was edited."""
-    manifest = read_manifest(store)
+def _read_job(store: Store, manifest: Record) -> Job:
+    """The job that the manifest describes; InputError where it was edited. What was checked is what is used: each file is read once."""
+    files = {}
     for name, digest in {JOB: manifest["job"], ROSTER: manifest["roster"], **{f"job/code/{n}": d for n, d in manifest["code"].items()}}.items():
-        if not store.exists(name) or sha256(store.get(name)) != digest:
+        data = bytes(store.get(name)) if store.exists(name) else b""
+        if sha256(data) != digest:
             raise InputError(f"'{name}' in {store.uri} was changed after the run began; start a new run for another job.")
-    code = {name: bytes(store.get(f"job/code/{name}")).decode() for name in manifest["code"]}
-    return parse_job(bytes(store.get(JOB)).decode(), code=code, what=f"'{JOB}'")
+        files[name] = data.decode()
+    return parse_job(files[JOB], code={name: files[f"job/code/{name}"] for name in manifest["code"]}, what=f"'{JOB}'")

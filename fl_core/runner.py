@@ -18,11 +18,13 @@ from fl_core.journal import staged
 from fl_core.pool import Call, Pool
 from fl_core.publication import publish, registry_of
 from fl_core.replies import Replies
-from fl_core.run_folder import MANIFEST, Run, card_key, close_key, plan_key, read_job, read_manifest
+from fl_core.run_folder import MANIFEST, Run, card_key, close_key, open_at, plan_key
 from fl_core.section import FILE_NAME, NAME_RULE
+from fl_core.signing import SERVER, own_key
 from fl_core.store import PRIVATE, FileStore, Store, open_store
 from fl_core.strategy import check_waits
 from fl_core.summary import examples_of, merge_metrics, write_summary
+from fl_core.trust import known_server_key
 from fl_core.types import RoundState, Weights
 
 
@@ -101,6 +103,7 @@ def resume(folder: str | Path, *, store: str = "", processes: int | None = None,
     given = one.manifest["given"]
     if given:
         raise InputError(f"This run was given its {' and '.join(given)} in Python; start it again there, it cannot be resumed from its folder.")
+    own_key(one.private, SERVER)  # who cannot sign cannot have led it: nothing of a stranger's is run
     check_waits(one.strategy, one.job.strategy.name)
     server.forget_failed_replies(one, one.last_round())
     with _at_hand(pool, processes) as open_pool:
@@ -130,14 +133,15 @@ def new_run(job: Job, *, store: str = "file://store", out: str | Path | None = N
 
 
 def open_run(folder: str | Path, store: str = "") -> Run:
-    """The run in a folder or at a URI; InputError where there is none. `store` is the one whose registry it publishes to, where it lies in no store."""
+    """The run in a folder or at a URI; InputError where there is none, SignatureError where another server signed it than the one whose key lies beside
+    it. `store` is the one whose registry it publishes to, where it lies in no store."""
     place = open_store(str(folder))
-    job = read_job(place)
-    return Run(read_manifest(place)["run"], job, place, private_store(place), root=open_store(store) if store else None)
+    private = private_store(place)
+    return open_at(place, private, server_key=known_server_key(private, place), root=open_store(store) if store else None)
 
 
 def private_store(place: Store) -> Store:
-    """Where clients' memory lies: beside the run's folder, outside of what is shared."""
+    """Where keys and clients' memory lie: beside the run's folder, or a store's, outside of what is shared."""
     if isinstance(place, FileStore):
         return FileStore(place.root.with_name(f"{place.root.name}.private"), PRIVATE)
     return FileStore(Path("private") / place.uri.rpartition("/")[2], PRIVATE)
@@ -186,7 +190,7 @@ def check_writable(store: Store) -> None:
 def go_on(one: Run, pool: Pool, *, on_round: OnRound | None = None, resumed_from: int | None = None) -> Result:
     """Calls the stages of every round that is not done, then finishes the run."""
     start = time.perf_counter()
-    pool.about({"store": one.store.uri, "private": one.private.uri, "run": one.name}, one.given)
+    pool.about(one.address, one.given)
     names = [section.name for section in one.job.workers]
     for name in names:
         if not one.store.exists(card_key(name)):  # the run began in a pipeline that ended before its cards were made

@@ -20,12 +20,13 @@ from fl_core.job import Job, parse_bundle
 from fl_core.journal import elapsed_seconds, staged
 from fl_core.pool import Pool, open_pool
 from fl_core.publication import registry_of
-from fl_core.run_folder import MANIFEST, Run, plan_key
-from fl_core.runner import check_writable, open_run, private_store
+from fl_core.run_folder import MANIFEST, Run, open_at, plan_key
+from fl_core.runner import check_writable, private_store
 from fl_core.section import FILE_NAME, NAME_RULE
 from fl_core.signing import SERVER
 from fl_core.store import FileStore, Store, open_private, open_store
 from fl_core.strategy import check_waits, load_strategy
+from fl_core.trust import known_server_key
 
 PRIVATE, RUNNER, FAILURE = "FL_PRIVATE", "FL_RUNNER", "FL_FAILURE"
 OCCURRENCE_NAME_MAX = 26
@@ -43,7 +44,7 @@ def stage(name: str, store: str, run: str, *, round: int = 0, worker: str = "") 
     """The run and a pool for one stage; in the journal the stage is `passed` where the job had ended before it."""
     with ending(), open_pool() as pool:
         one = open_run_at(store, run)
-        pool.about({"store": one.store.uri, "private": one.private.uri, "run": one.name})
+        pool.about(one.address)
         one.trail.signer = worker or SERVER
         with staged(one, name, round, event="passed" if ended_before(one, round) else "stage", **({"worker": worker} if worker else {})):
             yield one, pool
@@ -80,8 +81,9 @@ def place_of(store: str, run: str) -> Store:
 
 
 def open_run_at(store: str, run: str) -> Run:
-    one = open_run(place_of(store, run).uri)
-    return Run(one.name, one.job, one.store, private_of(one.store), root=open_store(store) if store else None)
+    place = place_of(store, run)
+    private = private_of(place)
+    return open_at(place, private, server_key=known_server_key(private, place), root=open_store(store) if store else None)
 
 
 def private_of(place: Store) -> Store:
@@ -115,7 +117,7 @@ def generate(
     check_waits(load_strategy(job), job.strategy.name)
     place = place_of(store, run or f"{job.name[:OCCURRENCE_NAME_MAX]}-{occurrence}")
     if place.exists(MANIFEST):
-        return _gone_on_with(open_run(place.uri), job)
+        return _gone_on_with(open_run_at(store, place.uri), job)
     one = Run(place.uri.rstrip("/").rpartition("/")[2], job, place, private_of(place), root=open_store(store) if store else None)
     state, facts = generator.check(job, pool, root=registry_of(one))
     check_writable(place)

@@ -21,9 +21,9 @@ from fl_core.data import open_data, split_held_out
 from fl_core.errors import FederationError, InputError
 from fl_core.federation import Household, make_card, open_household, worker_section
 from fl_core.gate import check_measured
-from fl_core.job import Job, parse_bundle
+from fl_core.job import Job, parse_bundle, parse_job
 from fl_core.program import Program, check_metric, load_program
-from fl_core.run_folder import Run, plan_key, read_job
+from fl_core.run_folder import Run, open_at, plan_key
 from fl_core.store import open_private, open_store
 from fl_core.types import Client, Correction, Examples, FederatedData, LocalWork, Task, Trained, Weights
 from fl_core.worker import tasks_of, train_part
@@ -55,12 +55,16 @@ class Home:
 
     @cached_property
     def job(self) -> Job:
-        return parse_bundle(self._context["bundle"]) if "bundle" in self._context else self.run.job
+        """The job as this house reads it: where it has a copy of its own, that one says which data are opened."""
+        if "bundle" in self._context:
+            return parse_bundle(self._context["bundle"])
+        return parse_job(self._context["house"], code=self.run.job.code) if "house" in self._context else self.run.job
 
     @cached_property
     def run(self) -> Run:
-        store = open_store(self._context["store"])
-        return Run(self._context["run"], read_job(store), store, open_private(self._context["private"]), self._given)
+        """The run of the manifest that the parent checked: what has been put in its place since is not run."""
+        context = self._context
+        return open_at(open_store(context["store"]), open_private(context["private"]), pin=context["manifest"], given=self._given)
 
     @cached_property
     def program(self) -> Program:

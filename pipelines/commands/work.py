@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", required=True, metavar="NAME", help="the run's name")
     parser.add_argument("--worker", required=True, metavar="NAME", help="the worker's name in the job's federation")
     parser.add_argument(
-        "--private", metavar="URI", help="the organisation's private place, for its key and its clients' memory (default: beside the run, or ./private)"
+        "--private", metavar="URI", help="the organisation's private place, for its key and its clients' memory (default: beside the store, or ./private)"
     )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override a key of the job")
     parser.add_argument("--processes", type=int, metavar="N", help="training processes (default: one a core)")
@@ -40,7 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
             print(json.dumps(what_leaves(job, arguments.worker, pool, open_store(arguments.store)), indent=2))
             return
         place = place_of(arguments.store, arguments.run)
-        private = open_private(arguments.private) if arguments.private else private_store(place)
+        private = open_private(arguments.private) if arguments.private else private_store(open_store(arguments.store))
         with observed(arguments.metrics_port, arguments.worker) as gauges:
             rounds = work(
                 arguments.run, place, private, arguments.worker, pool, job=job, trust_any_program=arguments.trust_any_program,

@@ -104,7 +104,7 @@ def test_a_missing_reply_is_left_out_by_the_server(tmp_path: Path, pool: Pool) -
     one = new_run(tiny_job("quorum=0.1"), out=tmp_path / "run")
     begin(one, pool)
     scheduler.plan(one, 1)
-    pool.about({"store": one.store.uri, "private": one.private.uri, "run": one.name})
+    pool.about(one.address)
     worker.take_part(one, 1, ["worker-0"], pool)
     record = server.close(one, 1)
     assert record is not None

@@ -11,13 +11,14 @@ from fl_core import generator, run
 from fl_core.errors import InputError, PolicyError, QuorumError, SignatureError, StoreError
 from fl_core.job import Job, parse_job
 from fl_core.leaving import what_leaves
-from fl_core.live import TRUSTED, serve, work
+from fl_core.live import serve, work
 from fl_core.pool import Pool
 from fl_core.run_folder import Run, card_key, close_key, plan_key
 from fl_core.runner import Progress, Result
 from fl_core.signing import make_key, new_key, public_key
 from fl_core.status import status_of
 from fl_core.store import PRIVATE, FileStore
+from fl_core.trust import meet
 from fl_core.verify import verify
 from fl_core.waiting import wait_until
 from tests.jobs import DIGITS, MISBEHAVING, misbehaving_job, tiny_job
@@ -130,11 +131,11 @@ def test_a_program_that_is_not_the_pinned_one_is_run_where_the_house_says_so(tmp
 
 
 def test_a_server_with_another_key_than_the_one_met_before_is_refused(tmp_path: Path, start: Start) -> None:
-    FileStore(tmp_path / "worker-0", PRIVATE).put(TRUSTED, public_key(new_key()).encode())
+    meet(FileStore(tmp_path / "worker-0", PRIVATE), FileStore(tmp_path / "run"), public_key(new_key()), lambda line: None)
     worker = start(tiny_job(), "worker-0")
     with pytest.raises(QuorumError):
         lead(tiny_job(), tmp_path, seconds=0.1)
-    with pytest.raises(SignatureError, match=r"which is not the one met before; somebody else leads it"):
+    with pytest.raises(SignatureError, match=r"which is not the one met before in this store; somebody else leads it"):
         worker.result(60)
 
 

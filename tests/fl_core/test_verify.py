@@ -47,7 +47,7 @@ def half(tmp_path_factory: pytest.TempPathFactory, pool: Pool) -> Path:
     one = new_run(tiny_job("quorum=0.1"), out=folder)
     begin(one, pool)
     plan(one, 1)
-    pool.about({"store": one.store.uri, "private": one.private.uri, "run": one.name})
+    pool.about(one.address)
     take_part(one, 1, ["worker-0", "worker-1"], pool)
     return folder
 
@@ -276,7 +276,7 @@ def test_a_worker_refuses_a_swapped_state(half: Path, tmp_path: Path, pool: Pool
     one.store.delete(state_key(1))
     one.store.put(state_key(1), encode_state(RoundState(1, {n: v + np.float32(1) for n, v in state.weights.items()})))
     one.store.delete(reply_key(1, "train", "worker-0", 0))
-    pool.about({"store": one.store.uri, "private": one.private.uri, "run": one.name})
+    pool.about(one.address)
     with pytest.raises(SignatureError, match="is not the state that the plan of round 1 names; it was swapped"):
         take_part(one, 1, ["worker-0"], pool)
 

@@ -65,7 +65,7 @@ def test_a_server_without_paddle_network_and_rights_plans_and_closes_a_round(ima
     one = Run("r", job, FileStore(shared / "runs" / "r"), FileStore(private / "r", PRIVATE))
     state, facts = generator.check(job, pool)
     generator.write(one, state, facts)
-    pool.about({"store": one.store.uri, "private": one.private.uri, "run": "r"})
+    pool.about(one.address)
     for name in ("worker-0", "worker-1"):
         worker.prepare(one, name, pool)
 

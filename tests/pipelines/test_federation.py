@@ -1,0 +1,29 @@
+"""`fl serve` and `fl work` as docs/federation.md has them: processes that meet in a store, for one run after another."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from fl_core.store import FileStore
+from tests.jobs import DIGITS
+
+FL = str(Path(sys.executable).with_name("fl"))
+
+
+def test_two_runs_in_a_row_end_well_under_the_keys_of_the_first(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text(DIGITS.replace("name: fed_avg, local_epochs: 1", "name: scaffold").replace("rounds: 3", "rounds: 2"))
+    summaries = []
+    for run in ("spring", "summer"):
+        place = ["job.yaml", "--store", "file://root", "--run", run, "--start-seconds", "60"]
+        commands = [["serve", *place, "--json"], *(["work", *place, "--worker", f"worker-{i}", "--private", f"house-{i}", "--processes", "1"] for i in (0, 1))]
+        roles = [subprocess.Popen([FL, *words], cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for words in commands]
+        said = [role.communicate(timeout=180) for role in roles]
+        assert [role.returncode for role in roles] == [0, 0, 0], said
+        summaries.append(json.loads(said[0][0]))
+        assert ["for the first time" in err for _, err in said[1:]] == [run == "spring"] * 2
+    assert summaries[0]["digest"] == summaries[1]["digest"]
+    assert FileStore(tmp_path / "root.private").list("") == ["keys/server"]
+    keys = [key.split("/")[0] for key in FileStore(tmp_path / "house-1").list("")]
+    assert keys.count("keys") == keys.count("trusted_server_keys") == 1
+    assert keys.count("clients") == 2 * 3 * 2, "two runs, three clients, two rounds"
