@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fl_core.datasets._session_header import KNOWN, are_people, is_header, places
+from fl_core.datasets._session_header import KNOWN, are_people, are_titles, is_header, places
 from fl_core.datasets._session_kinds import are_alike, are_lists_of_ids, find_time, grows_within, may_be_items
 from fl_core.datasets._session_times import Clock
 from fl_core.datasets._session_traits import MOST, Trait
@@ -44,7 +44,9 @@ def look_at(rows: Sequence[Sequence[str]], wanted: Wanted) -> Sample:
     width = Counter(map(len, rows)).most_common(1)[0][0]
     whole = [row for row in rows if len(row) == width]
     below = _traits([row for row in rows[1:] if len(row) == width], len(rows[0]))
-    if any(name in rows[0] for name in wanted.values() if name and not name.isdigit()) or is_header(rows[0], below):
+    named = any(name in rows[0] for name in wanted.values() if name and not name.isdigit())
+    # A single cell above many is a remark.
+    if named or ((len(rows[0]) > 1 or width == 1 or are_titles(rows[0])) and is_header(rows[0], below)):
         return Sample(rows[0], len(whole) / len(rows), below)
     return Sample(None, len(whole) / len(rows), _traits(whole, width))
 

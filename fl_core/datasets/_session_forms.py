@@ -99,13 +99,21 @@ def _lists(lines: Sequence[str], sample: Sample, delimiter: str) -> Lists:
     if sum(row[-1:] == ["-2"] for row in rows) >= MOST * len(rows) > 0:
         return Lists(delimiter, None, frozenset({"-1", "-2"}), header)
     padding = find_padding(rows) if sample.whole >= MOST else None
-    return Lists(delimiter, delimiter if _begin_with_ids(rows) else None, frozenset([padding] if padding else []), header)
+    return Lists(delimiter, _end_of_ids(rows, delimiter), frozenset([padding] if padding else []), header)
 
 
-def _begin_with_ids(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether each row's first name is its number or its own: it grows from row to row, or looks alike everywhere and like nothing behind it."""
+def _end_of_ids(rows: Sequence[Sequence[str]], delimiter: str) -> str | None:
+    """What ends the number or name of its own that each row begins with, None where rows begin with items.
+
+    A number grows from row to row; a name looks alike everywhere and like nothing behind it.
+    """
     first = [row[0] for row in rows if row]
     if all(map(str.isdigit, first)) and len(first) >= NUMBERED_MIN and all(int(a) < int(b) for a, b in pairwise(first)):
-        return True
+        return delimiter
     shapes, others = set(map(shape_of, first)), {shape_of(name) for row in rows for name in row[1:]}
-    return len(shapes) == 1 and "0" in next(iter(shapes)) and bool(others) and not shapes & others and len(set(first)) >= MOST * len(first)
+    if len(shapes) != 1 or not others or shapes & others or len(set(first)) < MOST * len(first):
+        return None
+    shape = shapes.pop()
+    if shape.count("0") == 2 and ":" in shape.strip(":"):
+        return ":"
+    return delimiter if "0" in shape else None
