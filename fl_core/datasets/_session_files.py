@@ -49,7 +49,9 @@ def _from_lines(lines: Iterable[Line], form: Lists, codes: dict[str, int]) -> Lo
     for _, line in lines:
         if line != form.header:
             rest = line.strip().partition(form.after)[2] if form.after else line
-            names = [name for name in names_in(rest, form.delimiter) if name not in form.left_out]
+            names = names_in(rest, form.delimiter)
+            if form.left_out:
+                names = [name for name in names if name not in form.left_out]
             items.extend(codes.setdefault(name, len(codes)) for name in names)
             lengths.append(len(names))
     return Log(Sessions(np.array(items), np.array(lengths)))

@@ -15,8 +15,8 @@ from fl_core.datasets._session_traits import MOST, shape_of
 from fl_core.errors import InputError
 
 Layout = Literal["auto", "events", "lines"]
-# What encloses a list of items or one of them.
-MARKS = "[](){} \t\"'"
+# What encloses a list of items, and one of them.
+MARKS, QUOTES = "[](){} \t\"'", " \t\"'"
 # So many first cells that grow from line to line are numbers of the lines.
 NUMBERED_MIN = 20
 
@@ -86,7 +86,7 @@ def _cells(head: Sequence[Line], delimiter: str, path: Path) -> list[list[str]]:
 
 def names_in(line: str, delimiter: str) -> list[str]:
     """The names of a line, without what encloses them."""
-    return [name for cell in line.strip(MARKS).split(delimiter.strip() or None) if (name := cell.strip(MARKS))]
+    return [name for cell in line.strip(MARKS).split(delimiter.strip() or None) if (name := cell.strip(QUOTES))]
 
 
 def _lists(lines: Sequence[str], sample: Sample, delimiter: str) -> Lists:
