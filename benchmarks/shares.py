@@ -39,7 +39,7 @@ def main() -> None:
     with Pool(1) as pool, tempfile.TemporaryDirectory() as place:
         one = runner.new_run(two_nn_job("functional", WARM_ROUNDS + ROUNDS), out=Path(place) / "run")
         runner.begin(one, pool)
-        home = trainer.Home({"store": one.store.uri, "private": one.private.uri, "run": one.name, "turn": 1})
+        home = trainer.Home({**one.address, "turn": 1})
         for round in range(1, WARM_ROUNDS + ROUNDS + 1):
             with timed(parts, spent if round > WARM_ROUNDS else {}):
                 for task in tasks_of(scheduler.plan(one, round), "train", [one.job.workers[0].name]):

@@ -40,10 +40,11 @@ class Artifact(Protocol):
 
 
 @contextmanager
-def stage(name: str, store: str, run: str, *, round: int = 0, worker: str = "") -> Iterator[tuple[Run, Pool]]:
-    """The run and a pool for one stage; in the journal the stage is `passed` where the job had ended before it."""
+def stage(name: str, store: str, run: str, manifest: str, *, round: int = 0, worker: str = "") -> Iterator[tuple[Run, Pool]]:
+    """The run and a pool for one stage; SignatureError where the run's manifest is not the one of this sha256, which the pipeline's first task found: no
+    other job or code is run. In the journal the stage is `passed` where the job had ended before it."""
     with ending(), open_pool() as pool:
-        one = open_run_at(store, run)
+        one = open_run_at(store, run, manifest)
         pool.about(one.address)
         one.trail.signer = worker or SERVER
         with staged(one, name, round, event="passed" if ended_before(one, round) else "stage", **({"worker": worker} if worker else {})):
@@ -80,10 +81,10 @@ def place_of(store: str, run: str) -> Store:
     return open_store(store).at(f"runs/{run}")
 
 
-def open_run_at(store: str, run: str) -> Run:
+def open_run_at(store: str, run: str, manifest: str = "") -> Run:
     place = place_of(store, run)
     private = private_of(place)
-    return open_at(place, private, server_key=known_server_key(private, place), root=open_store(store) if store else None)
+    return open_at(place, private, server_key=known_server_key(private, place), pin=manifest, root=open_store(store) if store else None)
 
 
 def private_of(place: Store) -> Store:

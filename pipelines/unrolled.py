@@ -94,7 +94,7 @@ def build(job: Job, *, first_round: int = 1, rounds: int | None = None, store: s
             fixed=json.dumps(fixed, sort_keys=True),
             occurrence=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
         )
-        at = {"store": store, "run": begun.outputs["Output"]}
+        at = {"store": store, "run": begun.outputs["name"], "manifest": begun.outputs["manifest"]}
         _Layout(the_job, at, fixed["exchanges"], named(begun, "Generate the job"), named).lay(first_round, last_round)
 
     return federation

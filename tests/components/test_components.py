@@ -17,10 +17,11 @@ from fl_core.job import Job
 from fl_core.journal import read_journal
 from fl_core.pool import NURSERY, Pool
 from fl_core.runner import open_run, run
+from tests.fl_core.swaps import swap_code
 from tests.pipelines.small_jobs import SOFTMAX, small_job
 
 NAMES = ("generate_job", "prepare_data", "select_workers", "train_worker", "aggregate_updates", "evaluate_model", "publish_model", "report")
-GIVEN_BY_KFP = {"Output", "Artifact", "Model", "Metrics", "HTML", "List"}
+GIVEN_BY_KFP = {"Output", "Artifact", "Model", "Metrics", "HTML", "List", "NamedTuple"}
 WORKERS = ("worker-0", "worker-1")
 
 
@@ -46,6 +47,7 @@ class Hand:
 
     folder: Path
     run: str = "run"
+    manifest: str = ""
     artifacts: int = 0
 
     @property
@@ -59,12 +61,15 @@ class Hand:
             if port not in ("store", "run") and port not in arguments and parameter.annotation is not str:
                 self.artifacts += 1
                 fakes[port] = Fake(str(self.folder / f"artifact-{self.artifacts}"))
+        if "manifest" in inspect.signature(body(name)).parameters:
+            arguments["manifest"] = self.manifest
         given = body(name)(store=self.store, run=self.run, **arguments, **fakes)
         return given, next(iter(fakes.values()))
 
     def generate(self, job: Job, **more: str) -> tuple[Any, Fake]:
         told = {"overrides": "", "start_from": "", "seed": "", "fixed": json.dumps(fixed_in(job)), "occurrence": "7f3a", **more}
-        return self.call("generate_job", job=job.bundle(), **told)
+        (name, self.manifest), receipt = self.call("generate_job", job=job.bundle(), **told)
+        return name, receipt
 
     def round(self, number: int) -> list[Any]:
         """What the tasks of a round give back, in order."""
@@ -235,3 +240,25 @@ def test_a_model_is_not_published_before_the_job_is_done(hand: Hand, capsys: pyt
     with pytest.raises(SystemExit, match="2"):
         hand.call("publish_model")
     assert "has done 0 of 3 rounds" in capsys.readouterr().err
+
+
+def swapped(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run whose code was swapped after its first task, as a worker with a private place of its own finds it."""
+    monkeypatch.setattr("fl_core.stage.known_server_key", lambda private, place: "")
+    hand.generate(small_job(SOFTMAX))
+    return swap_code(hand.folder / "store" / "runs" / "run")
+
+
+def test_a_task_runs_the_code_that_the_first_task_found_and_no_other(hand: Hand, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    mark = swapped(hand, monkeypatch)
+    with pytest.raises(SystemExit, match="3"):
+        hand.call("prepare_data", worker="worker-0")
+    assert "is not the one that was checked" in capsys.readouterr().err
+    assert not mark.exists()
+
+
+def test_a_task_that_was_not_told_the_manifest_would_run_swapped_code(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark = swapped(hand, monkeypatch)
+    hand.manifest = ""
+    hand.call("prepare_data", worker="worker-0")
+    assert mark.exists()

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from fl_core import generator, live, resume
-from fl_core.codec import decode_record, encode_record, sha256
 from fl_core.errors import FederationError, InputError, SignatureError
 from fl_core.fork import fork
 from fl_core.job import Job, parse_job
@@ -17,12 +16,13 @@ from fl_core.pool import Pool
 from fl_core.run_folder import MANIFEST, Run, open_at, plan_key
 from fl_core.runner import begin, new_run, open_run
 from fl_core.scheduler import plan
-from fl_core.signing import make_key, new_key, own_key, public_key, sign
+from fl_core.signing import make_key, new_key, own_key, public_key
 from fl_core.stage import open_run_at
 from fl_core.store import PRIVATE, DictStore, FileStore
 from fl_core.trust import known_server_key, meet, met_server_key
 from fl_core.verify import verify
 from fl_core.worker import take_part
+from tests.fl_core.swaps import swap_code
 from tests.jobs import DIGITS
 
 GOOD = "from fl_core.strategies.fed_avg import fed_avg\ndef mine(): return fed_avg(batch_size=32)\n"
@@ -45,18 +45,6 @@ def begun(tmp_path_factory: pytest.TempPathFactory, pool: Pool) -> Path:
 def folder(begun: Path, tmp_path: Path) -> Path:
     shutil.copytree(begun.with_name("run.private"), tmp_path / "run.private")
     return Path(shutil.copytree(begun, tmp_path / "run"))
-
-
-def swap_code(folder: Path, key: bytes | None = None) -> Path:
-    """What who may write to the store can do: other code, and a manifest that a fresh key signed, or this one. Gives the file that the code leaves when it
-    is run."""
-    mark, key = folder.parent / "EXECUTED", key or new_key()
-    code = f"open({str(mark)!r}, 'w').close()\n{GOOD}"
-    manifest = {word: value for word, value in decode_record((folder / MANIFEST).read_bytes(), MANIFEST).items() if word not in ("signer", "signature")}
-    (folder / "job/code/good.py").write_text(code)
-    changed = {**manifest, "code": {"good.py": sha256(code.encode())}, "server_key": public_key(key)}
-    (folder / MANIFEST).write_bytes(encode_record(sign(changed, "server", key)))
-    return mark
 
 
 OPEN: dict[str, Callable[[Path], object]] = {
