@@ -105,10 +105,12 @@ def _lists(lines: Sequence[str], sample: Sample, delimiter: str) -> Lists:
 def _end_of_ids(rows: Sequence[Sequence[str]], delimiter: str) -> str | None:
     """What ends the number or name of its own that each row begins with, None where rows begin with items.
 
-    A number grows from row to row; a name looks alike everywhere and like nothing behind it.
+    A number grows from row to row, where rows are of several lengths and no window that moves over items; a name looks alike everywhere and like nothing
+    behind it.
     """
     first = [row[0] for row in rows if row]
-    if all(map(str.isdigit, first)) and len(first) >= NUMBERED_MIN and all(int(a) < int(b) for a, b in pairwise(first)):
+    grows = all(map(str.isdigit, first)) and all(int(a) < int(b) for a, b in pairwise(first))
+    if grows and len(first) >= NUMBERED_MIN and len(set(map(len, rows))) > 1:
         return delimiter
     shapes, others = set(map(shape_of, first)), {shape_of(name) for row in rows for name in row[1:]}
     if len(shapes) != 1 or not others or shapes & others or len(set(first)) < MOST * len(first):

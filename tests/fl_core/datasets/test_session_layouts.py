@@ -113,6 +113,10 @@ def test_pairs_of_items_are_sessions_and_not_events(tmp_path: Path) -> None:
     assert len(read(tmp_path, pairs).train) == 29
 
 
+def test_a_window_that_moves_over_items_does_not_begin_with_numbers_of_lines(tmp_path: Path) -> None:
+    assert read(tmp_path, "".join(f"{place} {place + 1} {place + 2}\n" for place in range(30))).train.x.shape == (30, 2)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
