@@ -14,6 +14,9 @@ from fl_core.errors import InputError, did_you_mean
 Wanted = Mapping[str, str | None]
 WAY_OUT = "set data.session and data.item to the columns' places, from 1, or data.layout to lines"
 
+# Parts of the names of columns that hold the items so far of each event.
+LIST_NAMES = ("list", "seq", "history")
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -105,9 +108,9 @@ def _fullest(found: Sequence[int], traits: Sequence[Trait]) -> int | None:
 def _refuse_lists(sample: Sample, item: int, path: Path) -> None:
     """Files with a list of items beside an item have a session again for each of its items, as RecBole's augmented ones."""
     header = sample.header or ()
-    lists = [place for place in places("item", header) if place < len(sample.traits) and sample.traits[place].lists]
+    lists = [name for name, trait in zip(header, sample.traits, strict=False) if trait.lists and any(word in name.lower() for word in LIST_NAMES)]
     if lists or sample.traits[item].lists:
-        name = header[lists[0]] if lists else item + 1
+        name = lists[0] if lists else item + 1
         raise InputError(f"'{path}' holds several items in a cell of column {name} beside other columns; write one event or one session a line.")
 
 

@@ -81,6 +81,7 @@ KNOWN = {
     "movielens": log(lambda s, i, t: f"{s}::{i}::3::{t}"),
     "u.data": log(lambda s, i, t: f"{s}\t{i}\t3\t{t}"),
     "hive's names": log(lambda s, i, t: f"{s}\t{i}\t{t}", "interactions.user_id\tinteractions.item_id\tinteractions.created_at\n"),
+    "several categories of an item": log(lambda s, i, t: f"{s},{i},3|{i % 7}|5,{t}", "session_id,item_id,item_categories,time\n"),
     "orders": log(lambda s, i, t: f"{s},{i},{(t - START) % 3601 // 60}", "order_id,product_id,add_to_cart_order\n", INTERLEAVED),
     "baskets": log(lambda s, i, t: f"b{s},p{i},{iso(t)}", "basket,sku_code,when\n"),
     "people's orders": log(lambda s, i, t: f"{s % 3},{s},{i},{t}", "customer_id,order_id,sku,time\n"),
