@@ -10,7 +10,6 @@ import pytest
 from fl_core import generator, run
 from fl_core.errors import InputError, PolicyError, QuorumError, SignatureError, StoreError
 from fl_core.job import Job, parse_job
-from fl_core.leaving import what_leaves
 from fl_core.live import serve, work
 from fl_core.pool import Pool
 from fl_core.run_folder import Run, card_key, close_key, plan_key
@@ -171,13 +170,6 @@ def test_a_run_of_another_job_is_not_gone_on_with(tmp_path: Path) -> None:
 def test_a_worker_gives_up_where_no_run_appears(tmp_path: Path, start: Start) -> None:
     with pytest.raises(StoreError, match=r"There is no run 'r' in .* after 0.1 s; is `fl serve` running\?"):
         start(tiny_job(), "worker-0", start_seconds=0.1).result(30)
-
-
-def test_what_would_leave_the_house_is_listed_and_nothing_is_sent(pool: Pool) -> None:
-    found = what_leaves(tiny_job(), "worker-1", pool)
-    assert [entry["key"] for entry in found["leaves"]] == ["job/cards/worker-1.json", "rounds/<round>/train/worker-1/<part>.safetensors"]
-    assert found["leaves"][1]["bytes"] == 8 * 650
-    assert "examples" in found["stays"]
 
 
 # The clients that start in round 1 at the first worker, which evaluates, too, are as slow as four rounds of the others.
