@@ -152,7 +152,7 @@ def _await_evaluations(run: Run, round: int, due: Sequence[int], measuring: Sequ
 
     def all_there() -> bool:
         let_out(run)
-        missing[:] = [(measured, name) for measured, name in missing if run.find(evaluation_key(measured, name)) is None]
+        missing[:] = [(measured, name) for measured, name in missing if not run.has(evaluation_key(measured, name))]
         return not missing
 
     if not all_there() and not run.store.exists(plan_key(round)) and not wait_until(all_there, round_seconds_max(run.job)):

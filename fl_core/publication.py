@@ -6,7 +6,7 @@ from fl_core.errors import InputError
 from fl_core.gate import check_measured
 from fl_core.occurrence import fingerprints, why_nothing_new
 from fl_core.program import direction_of
-from fl_core.run_folder import Run, card_key
+from fl_core.run_folder import Run, card_key, metrics_key
 from fl_core.store import Store, open_store
 
 PUBLISHED, REFUSED, KEPT, SKIPPED = "published", "refused", "kept", "skipped"
@@ -24,7 +24,8 @@ def publish(run: Run, summary: Record) -> Record:
     """Publishes the model of a run whose model file is written; doing so again changes nothing.
 
     Gives `model`, `version` (None where nothing was published), `decision` and `why`: `published` (it is production), `refused` by the gate,
-    `kept` (it waits to be promoted by hand), `skipped` (it brought nothing new). InputError where the run lies in no store, or lacks the gate's metric.
+    `kept` (it waits to be promoted by hand), `skipped` (it brought nothing new, or the evaluation that the gate rests on was refused). InputError where the
+    run lies in no store, or lacks the gate's metric.
     """
     name, gate, root = run.job.name, run.job.publish, registry_of(run)
     assert gate is not None
@@ -33,6 +34,9 @@ def publish(run: Run, summary: Record) -> Record:
     nothing_new = why_nothing_new(run)
     if nothing_new:
         return {"model": name, "version": None, "decision": SKIPPED, "why": nothing_new}
+    refused = (run.find(metrics_key(run.last_round())) or {}).get("refused", {})
+    if gate.metric not in summary["metrics"] and refused:
+        return {"model": name, "version": None, "decision": SKIPPED, "why": f"{gate.metric} was not measured: {'; '.join(refused.values())}"}
     check_measured(gate.metric, summary["metrics"])
     key = signing.own_key(run.private, signing.SERVER)
     files = {registry.MODEL: run.store.get(registry.MODEL), registry.JOB: run.job.bundle().encode()}

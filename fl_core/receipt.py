@@ -1,9 +1,12 @@
 """Receipts: the small facts that a pipeline task leaves about what it wrote into the store."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from fl_core.codec import Record, decode_tensors, sha256
-from fl_core.run_folder import Run, close_key, evaluation_key, state_key
+from fl_core.evaluation import evaluation_of
+from fl_core.reply import Unacceptable
+from fl_core.run_folder import Run, close_key, state_key
 from fl_core.summary import examples_of, held_out_metrics
 
 
@@ -33,6 +36,8 @@ def receipt_of_state(run: Run, round: int) -> Record:
 
 
 def measured(run: Run, round: int, worker: str) -> Mapping[str, float]:
-    """The metrics that a worker found of the round's first state; none where it had nothing to measure."""
-    found = run.find(evaluation_key(round, worker)) or {}
+    """The metrics that a worker found of the round's first state; none where it had nothing to measure, or what lies there is refused."""
+    found: Record = {}
+    with suppress(Unacceptable):
+        found = evaluation_of(run, round, worker) or {}
     return {**held_out_metrics(found.get("clients", {})), **found.get("test", {}).get("metrics", {})}

@@ -11,19 +11,20 @@ from fl_core.errors import InputError, SignatureError
 from fl_core.merging import apart
 from fl_core.run_folder import Run, plan_key, reply_key
 from fl_core.strategy import why_not_finite, why_unexpected
-from fl_core.types import Form, Weights
+from fl_core.types import FIGURE_MAX, Form, Weights
 from fl_core.worker import states_of
 
 NO_REPLY = "its worker gave no reply"
 SUMS = (np.dtype(np.int64), np.dtype(np.int32))
 WEIGHT_MAX = 2.0**63
 STRICT = ConfigDict(strict=True)
+Figure = Annotated[float, Field(ge=-FIGURE_MAX, le=FIGURE_MAX, allow_inf_nan=False)]
 
 
 class ClientFigures(BaseModel):
     model_config = STRICT
     weight: Annotated[float, Field(ge=0, le=WEIGHT_MAX, allow_inf_nan=False)]
-    metrics: dict[str, Annotated[float, Field(allow_inf_nan=False)]]
+    metrics: dict[str, Figure]
 
 
 class ReplyRecord(BaseModel):
@@ -43,7 +44,7 @@ class ReplyRecord(BaseModel):
 
 
 class Unacceptable(ValueError):
-    """Why a reply is not accepted as a whole."""
+    """Why a reply, or an evaluation, is not accepted as a whole."""
 
 
 def checked(

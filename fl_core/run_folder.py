@@ -270,7 +270,11 @@ class _Cards(dict[str, Record]):
 
 def check_canonical(data: bytes | memoryview, record: Record, key: str) -> None:
     """SignatureError where the bytes say the same as the record in other letters (spaces, 1E5 for 1e5), which no signature would find."""
-    if encode_record(record) != bytes(data):
+    try:
+        same = encode_record(record) == bytes(data)
+    except (ValueError, RecursionError):  # such as NaN, which is no record of ours
+        same = False
+    if not same:
         raise SignatureError(f"'{key}' is not written as '{signer_of(key)}' writes it; it was changed after it was written.")
 
 

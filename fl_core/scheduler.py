@@ -173,6 +173,8 @@ def why_finished(run: Run, round: int) -> str | None:
     better = run.facts["better"]
     for metric, goal in run.job.stop_when.items():
         value = found["metrics"].get(metric)
+        if value is None and found.get("refused"):
+            return None
         if value is None:
             raise InputError(f"stop_when.{metric} waits for what the evaluation does not give; it gives {', '.join(found['metrics'])}.")
         is_better = value > goal if (better.get(metric) or direction_of(metric)) == "higher" else value < goal

@@ -1,10 +1,11 @@
 """A process of a worker at the federation's table: what it works on, what it hears of the server, and the evaluations that are its to do."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from fl_core import worker
 from fl_core.codec import Record, decode_record
-from fl_core.errors import PolicyError
+from fl_core.errors import KeyTaken, PolicyError
 from fl_core.journal import staged
 from fl_core.lease import Leases
 from fl_core.pool import Pool
@@ -48,7 +49,7 @@ def measure(seat: Seat, round: int) -> bool:
         return seat.run.store.exists(key)
     try:
         if number == 1 or not seat.run.store.exists(key):
-            with staged(seat.run, "evaluate", round, worker=seat.worker):
+            with suppress(KeyTaken), staged(seat.run, "evaluate", round, worker=seat.worker):  # what lies there is for the server to judge
                 worker.measure(seat.run, round, seat.worker, seat.pool)
     finally:
         seat.leases.done(key)

@@ -6,33 +6,39 @@ from typing import Any
 import numpy as np
 
 from fl_core.codec import Record, digest_weights, encode_record, encode_tensors
-from fl_core.errors import KeyTaken, SignatureError
+from fl_core.errors import KeyTaken
+from fl_core.evaluation import evaluation_of
 from fl_core.journal import journal, tips
-from fl_core.run_folder import Run, close_key, evaluation_key, metrics_key, plan_key, state_key
+from fl_core.reply import Unacceptable
+from fl_core.run_folder import Run, close_key, metrics_key, plan_key, state_key
 from fl_core.worker import evaluators
 
 
 def merge_metrics(run: Run, round: int) -> Record | None:
-    """The evaluation of the round's first state in one record, once all evaluations that it needs are there."""
+    """The evaluation of the round's first state in one record, of those that are there by now; None where none is. One that cannot be accepted is passed
+    over, and the record says so: nothing else can ever come in its place."""
     found = run.find(metrics_key(round))
     if found is not None:
         return found
-    parts = [part for worker in evaluators(run) if (part := _evaluation(run, round, worker)) is not None]
-    if not parts:
+    parts: list[Record] = []
+    refused: dict[str, str] = {}
+    for worker in evaluators(run):
+        try:
+            part = evaluation_of(run, round, worker)
+        except Unacceptable as error:
+            refused[worker] = str(error)
+        else:
+            parts += [part] if part else []
+    if not parts and not refused:
         return None
     clients = {client: figures for part in parts for client, figures in part["clients"].items()}
     metrics = held_out_metrics(clients)
     for part in parts:
         metrics |= part.get("test", {}).get("metrics", {})
-    return run.put(metrics_key(round), {"run": run.name, "round": round, "state": run.digest(state_key(round)), "metrics": metrics, "clients": clients})
-
-
-def _evaluation(run: Run, round: int, worker: str) -> Record | None:
-    """A worker's evaluation of the round's first state; SignatureError where it measured another state."""
-    found = run.find(evaluation_key(round, worker))
-    if found is not None and found["state"] != run.digest(state_key(round)):
-        raise SignatureError(f"'{evaluation_key(round, worker)}' measured another state than round {round} starts from; the state was swapped.")
-    return found
+    for worker, why in refused.items():
+        journal(run, "refused", round=round, stage="evaluate", worker=worker, reason=why)
+    record = {"run": run.name, "round": round, "state": run.digest(state_key(round)), "metrics": metrics, "clients": clients}
+    return run.put(metrics_key(round), {**record, **({"refused": refused} if refused else {})})
 
 
 def held_out_metrics(clients: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
@@ -40,10 +46,11 @@ def held_out_metrics(clients: Mapping[str, Mapping[str, Any]]) -> dict[str, floa
     if not clients:
         return {}
     ordered = [clients[client] for client in sorted(clients)]
-    examples = np.array([figures["examples"] for figures in ordered], np.float64)
     metrics: dict[str, float] = {}
-    for name in ordered[0]["metrics"]:
-        values = np.array([figures["metrics"][name] for figures in ordered], np.float64)
+    for name in dict.fromkeys(name for figures in ordered for name in figures["metrics"]):  # a worker may name others than the rest
+        having = [figures for figures in ordered if name in figures["metrics"]]
+        examples = np.array([figures["examples"] for figures in having], np.float64)
+        values = np.array([figures["metrics"][name] for figures in having], np.float64)
         mean = float((values * examples).sum() / examples.sum())
         metrics |= {name: mean, f"{name}_held_out": mean}
         metrics |= {f"{name}_p{p}": float(np.percentile(values, p)) for p in (10, 50, 90)}

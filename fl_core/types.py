@@ -10,6 +10,8 @@ import numpy as np
 Weights = Mapping[str, np.ndarray]
 Form = Literal["sum", "list", "masked"]
 NOTHING: Weights = {}
+FIGURE_MAX = 1e200
+"""The largest loss, metric or count that a worker may report: sums over all clients stay finite."""
 
 
 @dataclass(frozen=True)

@@ -172,9 +172,11 @@ def _arrivals(run: Run, plan: Record, closed: Record, result: Verification) -> N
 
 
 def _evaluation(run: Run, round: int, result: Verification) -> None:
-    keys = [evaluation_key(round, worker.name) for worker in run.job.workers] + [metrics_key(round)]
-    for key in keys:
-        record = _record(run, key, result) if run.store.exists(key) else None
+    refused: Record = {}  # what the server refused is known, and counted nowhere
+    for key in [metrics_key(round), *(evaluation_key(round, worker.name) for worker in run.job.workers)]:
+        result.known |= {key} & {evaluation_key(round, name) for name in refused}
+        record = _record(run, key, result) if run.store.exists(key) and key not in result.known else None
+        refused |= (record or {}).get("refused", {}) if key == metrics_key(round) else {}
         if record is not None and run.store.exists(state_key(round)):
             result.check(record.get("state") == run.digest(state_key(round)), f"'{key}' measured another state than '{state_key(round)}'.")
 

@@ -21,7 +21,7 @@ from fl_core.pool import Call, Died, Pool
 from fl_core.run_folder import Run, card_key, close_key, evaluation_key, message_key, plan_key, reply_key, state_key
 from fl_core.signing import make_key
 from fl_core.strategy import Exchange, why_not_finite, why_unexpected
-from fl_core.types import Client, ClientUpdate, RoundState, Task, Weights
+from fl_core.types import FIGURE_MAX, Client, ClientUpdate, RoundState, Task, Weights
 
 HUNG_SECONDS = 3600.0
 TEST_SLICE = 2048
@@ -199,7 +199,7 @@ class _Folded:
         if unexpected:
             return unexpected
         for name, metric in update.metrics.items():
-            if not np.isfinite(metric):
+            if not abs(metric) <= FIGURE_MAX:
                 return f"its {name} is {metric}"
         if self._form == "list":
             return why_not_finite(update.move, update.weight)

@@ -12,7 +12,7 @@ from fl_core.errors import InputError, PolicyError, QuorumError, SignatureError,
 from fl_core.job import Job, parse_job
 from fl_core.live import serve, work
 from fl_core.pool import Pool
-from fl_core.run_folder import Run, card_key, close_key, plan_key
+from fl_core.run_folder import Run, card_key, close_key, evaluation_key, metrics_key, plan_key
 from fl_core.runner import Progress, Result
 from fl_core.signing import make_key, new_key, public_key
 from fl_core.status import status_of
@@ -87,6 +87,17 @@ def test_held_out_parts_are_measured_by_their_own_workers(tmp_path: Path, start:
     assert live.digest == alone.digest
     assert live.metrics == alone.metrics
     assert live.summary["rounds"] < 9
+
+
+def test_an_evaluation_that_is_refused_stops_nobody(tmp_path: Path, start: Start) -> None:
+    job = tiny_job("data.held_out=0.25", "evaluate.on=both")
+    FileStore(tmp_path / "run").put(evaluation_key(2, "worker-1"), b"garbage")
+    workers = [start(job, f"worker-{i}") for i in range(2)]
+    result = lead(job, tmp_path)
+    assert [worker.result(60) for worker in workers] == [3, 3]
+    assert list(result.run.record(metrics_key(2))["refused"]) == ["worker-1"]
+    assert "accuracy_held_out" in result.metrics
+    assert verify(FileStore(tmp_path / "run")).found == []
 
 
 def test_who_does_not_come_is_named(tmp_path: Path, start: Start) -> None:

@@ -13,7 +13,7 @@ from fl_core.errors import InputError, SignatureError, StoreError
 from fl_core.job import Job, parse_job
 from fl_core.policy import policies
 from fl_core.publication import registry_of
-from fl_core.run_folder import Run
+from fl_core.run_folder import Run, evaluation_key
 from fl_core.store import DictStore, FileStore, Store
 from tests.fl_core.harness import numbers, three
 from tests.fl_core.published import JOB, X, begun, published, small_job, trained
@@ -260,6 +260,16 @@ def test_a_metric_that_is_not_measured_stops_the_finish_before_anything_is_publi
         finish(run)
     assert root.list("models/") == []
     assert run.find("summary.json") is None
+
+
+def test_a_run_whose_evaluation_is_refused_finishes_without_a_version(root: DictStore) -> None:
+    run = trained(root, "a")
+    key = evaluation_key(run.last_round(), "worker-0")
+    run.store.delete(key)
+    run.store.put(key, b"garbage")
+    outcome = finish(Run(run.name, run.job, run.store, run.private, run.given, root))
+    assert (outcome["version"], outcome["decision"]) == (None, "skipped")
+    assert outcome["why"].startswith("accuracy was not measured: its evaluation was refused: ")
 
 
 def test_a_metric_without_a_direction_is_asked_for(root: DictStore) -> None:

@@ -233,10 +233,13 @@ def test_a_reply_of_another_round_or_run_is_refused(open_round: Run, finished: P
     assert "worker-1" in _reasons(open_round)
 
 
-def test_an_evaluation_of_another_state_is_refused(open_round: Run) -> None:
+def test_an_evaluation_of_another_state_is_refused_by_the_server_and_passed_over_when_the_run_is_verified(open_round: Run) -> None:
     open_round.put(evaluation_key(1, "worker-0"), {"round": 1, "worker": "worker-0", "state": "0" * 64, "clients": {}})
-    with pytest.raises(SignatureError, match="measured another state than round 1 starts from; the state was swapped"):
-        merge_metrics(open_round, 1)
+    assert any("measured another state" in found for found in verify(open_round.store).found)
+    merged = merge_metrics(open_round, 1)
+    assert merged is not None
+    assert (merged["metrics"], merged["refused"]) == ({}, {"worker-0": "its evaluation is of another state than round 1 starts from"})
+    assert verify(open_round.store).found == []
 
 
 def test_a_workers_own_reply_of_another_round_is_refused(open_round: Run) -> None:
