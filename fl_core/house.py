@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fl_core.errors import SignatureError
+from fl_core.federation import worker_section
 from fl_core.job import Job, parse_job
 from fl_core.yaml_text import write_yaml
 
@@ -19,10 +20,12 @@ def house_job(run_job: Job, own: Job) -> Job:
     return run_job if house == theirs else parse_job(write_yaml(house), code=run_job.code, what="The job with this house's own data")
 
 
-def check_agreed(run_job: Job, own: Job) -> None:
-    """SignatureError unless the run's program, and all from which it follows what leaves the house, are those of the organisation's own copy."""
-    if run_job.program_sha256 != own.program_sha256:
-        raise SignatureError(f"The run's program has sha256 {run_job.program_sha256[:16]}…, the one pinned here {own.program_sha256[:16]}…; {WAY_OUT}")
+def check_agreed(run_job: Job, own: Job, worker: str) -> None:
+    """SignatureError unless the run's program, and all from which it follows what leaves the house, are those of the organisation's own copy. Where the
+    worker's section there names a `program_sha256`, that one pins the program."""
+    pinned = worker_section(own, worker).program_sha256 or own.program_sha256
+    if run_job.program_sha256 != pinned:
+        raise SignatureError(f"The run's program has sha256 {run_job.program_sha256[:16]}…, the one pinned here {pinned[:16]}…; {WAY_OUT}")
     ours = _what_leaves(own)
     for key, theirs in _what_leaves(run_job).items():
         if theirs != ours[key]:

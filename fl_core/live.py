@@ -188,7 +188,7 @@ def work(
     if not wait_until(lambda: store.exists(MANIFEST), start_seconds):
         raise StoreError(f"There is no run '{name}' in {store.uri} after {start_seconds:g} s; is `fl serve` running?")
     run = open_at(store, private)
-    _check_trust(run, job, trust_any_program, tell)
+    _check_trust(run, job, worker_name, trust_any_program, tell)
     house = house_job(run.job, job)
     if not wait_until(lambda: status_said(run)["status"] != "stopped", start_seconds):  # it is yet to be led again
         check_status(run)
@@ -208,10 +208,10 @@ def work(
     return round - 1
 
 
-def _check_trust(run: Run, job: Job, trust_any_program: bool, tell: Callable[[str], None]) -> None:
+def _check_trust(run: Run, job: Job, name: str, trust_any_program: bool, tell: Callable[[str], None]) -> None:
     """What is run and what leaves must be what the organisation reviewed, and the server the one that it met first."""
     if not trust_any_program:
-        check_agreed(run.job, job)
+        check_agreed(run.job, job, name)
     elif run.job.program_sha256 != job.program_sha256:
         tell(f"runs the program {run.job.program_sha256[:16]}…, which is not the one pinned here, because --trust-any-program was said")
     meet(run.private, run.store, str(run.manifest["server_key"]), tell)

@@ -1,5 +1,6 @@
 """An organisation's own copy of the job says which data its worker opens; a run that would take out more than the copy says is refused."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -73,14 +74,25 @@ def test_own_data_that_do_not_fit_the_run_are_one_sentence() -> None:
 )  # fmt: skip
 def test_a_run_that_takes_out_something_else_than_the_copy_says_is_refused(override: str, key: str) -> None:
     with pytest.raises(SignatureError, match=rf"^{key} is .* in the run's job and .* in the one pinned here, and what leaves this house depends on it; review"):
-        check_agreed(tiny_job(override), tiny_job())
+        check_agreed(tiny_job(override), tiny_job(), "worker-0")
 
 
 def test_evaluations_on_held_out_parts_are_agreed_on() -> None:
     own = tiny_job("data.held_out=0.2")
     with pytest.raises(SignatureError, match=r"^evaluate is "):
-        check_agreed(tiny_job("data.held_out=0.2", "evaluate.on=both"), own)
+        check_agreed(tiny_job("data.held_out=0.2", "evaluate.on=both"), own, "worker-0")
 
 
 def test_what_concerns_no_house_may_differ() -> None:
-    check_agreed(tiny_job("rounds=9", "seed=8", "quorum=0.1", "selection={name: uniform, clients_per_round: 2}", "optimizer.learning_rate=0.1"), tiny_job())
+    others = ["rounds=9", "seed=8", "quorum=0.1", "selection={name: uniform, clients_per_round: 2}", "optimizer.learning_rate=0.1"]
+    check_agreed(tiny_job(*others), tiny_job(), "worker-0")
+
+
+@pytest.mark.parametrize("is_pinned", [True, False])
+def test_a_worker_may_pin_the_program_by_its_sha256(is_pinned: bool) -> None:
+    run_job = tiny_job()
+    pin = run_job.program_sha256 if is_pinned else "ab" * 32
+    own = tiny_job(f"federation.workers=[{{name: worker-0, program_sha256: '{pin}'}}, {{name: worker-1}}]")
+    check_agreed(run_job, own, "worker-1")
+    with nullcontext() if is_pinned else pytest.raises(SignatureError, match="the one pinned here abababababababab…"):
+        check_agreed(run_job, own, "worker-0")
