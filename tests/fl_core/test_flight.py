@@ -142,7 +142,7 @@ def test_who_calls_the_stages_in_turn_is_refused_before_anything_is_written(tmp_
 
 
 def test_a_run_with_measured_arrivals_is_neither_resumed_nor_forked_in_one_process(tmp_path: Path) -> None:
-    one = Run("run", tiny_job("strategy={name: fed_buff, arrivals: measured}"), FileStore(tmp_path / "run"), FileStore(tmp_path / "private"))
+    one = Run("run", tiny_job("strategy={name: fed_buff, arrivals: measured}"), FileStore(tmp_path / "run"), FileStore(tmp_path / "run.private"))
     write_job(one, keys="roster")
     with pytest.raises(InputError, match=REFUSED):
         resume(tmp_path / "run")

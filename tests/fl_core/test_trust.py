@@ -13,11 +13,13 @@ from fl_core.errors import FederationError, InputError, SignatureError
 from fl_core.fork import fork
 from fl_core.job import Job, parse_job
 from fl_core.pool import Pool
+from fl_core.report import render
 from fl_core.run_folder import MANIFEST, Run, open_at, plan_key
 from fl_core.runner import begin, new_run, open_run
 from fl_core.scheduler import plan
 from fl_core.signing import make_key, new_key, own_key, public_key
 from fl_core.stage import open_run_at
+from fl_core.status import status_of
 from fl_core.store import PRIVATE, DictStore, FileStore
 from fl_core.trust import known_server_key, meet, met_server_key
 from fl_core.verify import verify
@@ -125,6 +127,14 @@ def test_verification_runs_the_strategy_only_of_the_server_whose_key_is_given(fo
     if not is_known:
         assert len(result.found) == 1
         assert "not by the server key" in result.found[0]
+
+
+def test_who_asks_how_a_strangers_run_stands_runs_nothing_of_it(folder: Path) -> None:
+    mark = swap_code(folder, own_key(FileStore(folder.with_name("run.private")), "server"))
+    one = open_run(folder)
+    assert [worker["standing"] for worker in status_of(one)["workers"]] == ["is waited for: 0 of 1 parts of round 1 are there"] * 2
+    assert render(one)
+    assert not mark.exists()
 
 
 def test_a_job_that_was_edited_is_read_once_and_refused(folder: Path) -> None:
