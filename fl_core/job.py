@@ -100,8 +100,12 @@ class Job(Section):
 
     @cached_property
     def program_sha256(self) -> str:
-        """sha256 over the code that the job brings along and the program that it names: what a worker pins."""
-        return sha256(json.dumps({"program": self.program.model_dump(mode="json"), "code": self.code_sha256}, sort_keys=True).encode())
+        """sha256 over the code that the job brings along, the program that it names, and the functions of installed modules that strategy and selection name,
+        which may be any: what a worker pins."""
+        named = [section.model_dump(mode="json") for section in (self.strategy, self.selection)]
+        foreign = sorted({text for text in _texts(named) if ":" in text and user_file(text) is None})
+        pinned = {"program": self.program.model_dump(mode="json"), "code": self.code_sha256, **({"modules": foreign} if foreign else {})}
+        return sha256(json.dumps(pinned, sort_keys=True).encode())
 
     def seed_for(self, *words: object) -> int:
         """A 63-bit seed for one use, such as ("train", round, client); never for noise or masks that protect people."""
@@ -228,6 +232,15 @@ def _names(content: Any) -> Iterable[str]:
     elif isinstance(content, list):
         for value in content:
             yield from _names(value)
+
+
+def _texts(content: Any) -> Iterable[str]:
+    """Every text in the content, at whatever depth."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, dict | list):
+        for value in content.values() if isinstance(content, dict) else content:
+            yield from _texts(value)
 
 
 def _read_code(content: dict[str, Any], folder: Path) -> dict[str, str]:

@@ -69,11 +69,12 @@ def test_own_data_that_do_not_fit_the_run_are_one_sentence() -> None:
     ("override", "key"),
     [
         ("strategy={name: median, batch_size: 32}", "strategy"), ("strategy.local_epochs=7", "strategy"), ("federation.parts=6", "federation.parts"),
+        ("selection={name: uniform, clients_per_round: 1}", "selection"), ("optimizer.learning_rate=2.0", "optimizer"),
         ("data.held_out=0.5", "data.held_out"),
     ],
 )  # fmt: skip
 def test_a_run_that_takes_out_something_else_than_the_copy_says_is_refused(override: str, key: str) -> None:
-    with pytest.raises(SignatureError, match=rf"^{key} is .* in the run's job and .* in the one pinned here, and what leaves this house depends on it; review"):
+    with pytest.raises(SignatureError, match=rf"^{key} is .* in the run's job and .* in the one pinned here, by which this house goes; review"):
         check_agreed(tiny_job(override), tiny_job(), "worker-0")
 
 
@@ -83,8 +84,8 @@ def test_evaluations_on_held_out_parts_are_agreed_on() -> None:
         check_agreed(tiny_job("data.held_out=0.2", "evaluate.on=both"), own, "worker-0")
 
 
-def test_what_concerns_no_house_may_differ() -> None:
-    others = ["rounds=9", "seed=8", "quorum=0.1", "selection={name: uniform, clients_per_round: 2}", "optimizer.learning_rate=0.1"]
+def test_what_the_leader_decides_may_differ() -> None:
+    others = ["rounds=9", "seed=8", "quorum=0.1", "stop_when={accuracy: 0.9}", "keep_updates=all"]
     check_agreed(tiny_job(*others), tiny_job(), "worker-0")
 
 
@@ -96,3 +97,18 @@ def test_a_worker_may_pin_the_program_by_its_sha256(is_pinned: bool) -> None:
     check_agreed(run_job, own, "worker-1")
     with nullcontext() if is_pinned else pytest.raises(SignatureError, match="the one pinned here abababababababab…"):
         check_agreed(run_job, own, "worker-0")
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "strategy={name: 'subprocess:getoutput', cmd: 'true'}",
+        "selection={name: 'subprocess:getoutput', cmd: 'true'}",
+        "strategy={name: top_k, around: 'a.b:c'}",
+    ],
+)
+def test_a_function_of_an_installed_module_is_pinned_with_the_program(override: str) -> None:
+    """`{name: "subprocess:getoutput", cmd: …}` is a command of the server's at the worker."""
+    with pytest.raises(SignatureError, match="The run's program has sha256"):
+        check_agreed(tiny_job(override), tiny_job(), "worker-0")
+    assert tiny_job("strategy=median").program_sha256 == tiny_job().program_sha256

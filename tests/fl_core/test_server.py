@@ -153,6 +153,15 @@ def test_a_reply_that_was_not_asked_for_leaves_its_clients_out(change: Callable[
     assert sorted(record["clients"]) == ["a", "c"]
 
 
+def test_were_the_exchange_not_compared_a_reply_to_another_would_be_merged(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = three_clients()
+    replied(run)
+    forge(run, "worker-1", other_exchange)
+    key = next(key_of(task) for task in tasks(run) if task.worker == "worker-1")
+    monkeypatch.setattr("fl_core.reply.reply_key", lambda round, exchange, worker, part: key.replace("worker-1", worker))
+    assert sorted(decided(run)["clients"]) == ["a", "b", "c"]
+
+
 def swap_card(run: Run, worker: str) -> Run:
     """What another process of the server sees after somebody put a card with a key of their own in the worker's place, and a reply signed by it."""
     mallory, key = new_key(), card_key(worker)
