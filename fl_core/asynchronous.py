@@ -118,6 +118,12 @@ def side_by_side(calls: Sequence[Callable[[], int]]) -> list[int]:
     return results
 
 
+def oldest_unmeasured(run: Run, name: str, newest: int) -> int:
+    """The oldest round whose first state this worker has yet to measure, however long it was away; the newest round where there is none before it."""
+    due = (round for round in range(1, newest) if worker.is_measured(run.job, round))
+    return next((round for round in due if not run.store.exists(evaluation_key(round, name)) and run.store.exists(state_key(round))), newest)
+
+
 class Turns:
     """One seat's way through a run: it follows the plans, and between two plans measures states and trains clients in flight, the oldest first. It has
     state because plans come one by one."""
@@ -128,7 +134,7 @@ class Turns:
         self._plan: Record | None = None
         self._tasks: list[Task] = []
         self._passed: set[str] = set()
-        self._unmeasured = max(1, self._round - self._run.strategy.staleness_max)
+        self._unmeasured = oldest_unmeasured(self._run, seat.worker, self._round) if seat.measures else self._round
         self._begun = self._asked = time.monotonic()
 
     def take(self) -> int:
@@ -168,7 +174,7 @@ class Turns:
         newest = self._round + (self._plan is not None)
         if not self._seat.measures or self._unmeasured > newest:
             return False
-        if worker.is_measured(self._run.job, self._unmeasured):
+        if worker.is_measured(self._run.job, self._unmeasured) and not self._was_measured():
             if not self._run.store.exists(state_key(self._unmeasured)):
                 if self._unmeasured >= self._round:
                     return False
@@ -176,6 +182,10 @@ class Turns:
                 return False
         self._unmeasured += 1
         return True
+
+    def _was_measured(self) -> bool:
+        """Whether this worker measured the next state long ago; asked where it is behind, for leases say so of what is new."""
+        return self._unmeasured < self._round and self._run.store.exists(evaluation_key(self._unmeasured, self._seat.worker))
 
     def _trains(self) -> bool:
         """Trains the oldest client in flight that has no reply and that no other process of the worker is at; who has or is, is asked after again with the

@@ -271,11 +271,6 @@ def measure(run: Run, round: int, worker: str, pool: Pool) -> None:
         run.put(evaluation_key(round, worker), {**merge_evaluations(round, worker, parts), "state": run.digest(state_key(round))})
 
 
-def must_evaluate(run: Run, round: int) -> bool:
-    """Whether the state that this round starts from is there and is to be measured."""
-    return run.store.exists(state_key(round)) and is_measured(run.job, round)
-
-
 def is_measured(job: Job, round: int) -> bool:
     """Whether the job asks for an evaluation of the state that this round starts from; the last state is always measured."""
     done = round - 1

@@ -13,11 +13,11 @@ from fl_core.errors import FederationError, KeyMissing, PolicyError, QuorumError
 from fl_core.flight import in_flight
 from fl_core.lease import Leases
 from fl_core.pool import Call, Pool
-from fl_core.run_folder import Run, close_key, evaluation_key, metrics_key, plan_key, state_key
+from fl_core.run_folder import Run, close_key, metrics_key, plan_key, state_key
 from fl_core.seat import STATUS, Seat
 from fl_core.waiting import Rhythm
 from fl_core.worker import newly_due, tasks_of, train_part
-from tests.fl_core.arriving import PEOPLE, again, arrive, federation, round_of, starting
+from tests.fl_core.arriving import PEOPLE, again, arrive, evaluated, federation, round_of, starting
 from tests.fl_core.harness import opener
 
 
@@ -43,9 +43,9 @@ class Trainer:
             yield call, {"seconds": 0.0}
 
 
-def turns(run: Run, trainer: Trainer, lease_seconds: float = 1000.0, idle_seconds: float = 0.0) -> Turns:
-    """A process of worker-0 that measures nothing."""
-    return Turns(Seat(run, "worker-0", cast(Pool, trainer), Leases(run.private, run.store.uri, lease_seconds), False, idle_seconds, Rhythm()))
+def turns(run: Run, trainer: Trainer, lease_seconds: float = 1000.0, idle_seconds: float = 0.0, measures: bool = False) -> Turns:
+    """A process of worker-0, which measures nothing unless it is said to."""
+    return Turns(Seat(run, "worker-0", cast(Pool, trainer), Leases(run.private, run.store.uri, lease_seconds), measures, idle_seconds, Rhythm()))
 
 
 def steps(process: Turns) -> int:
@@ -183,6 +183,26 @@ def test_calls_side_by_side_give_what_each_gives_and_the_first_error() -> None:
         side_by_side([fail, lambda: 2])
 
 
+def test_a_worker_that_was_away_measures_every_state_that_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = federation(starting({round: ["a"] for round in range(1, 9)}, in_flight=1, staleness_max=1), rounds=8)
+    for round in range(1, 9):
+        round_of(one, round, a=round)
+    for round in (1, 2, 5):
+        evaluated(one, round, 0.5)
+    one.store.delete(state_key(4))  # forgotten before it was measured
+    measured = []
+
+    def measure(run: Run, round: int, name: str, pool: Pool) -> None:
+        measured.append(round)
+        evaluated(run, round, 0.5)
+
+    monkeypatch.setattr("fl_core.worker.measure", measure)
+    steps(turns(again(one), Trainer(again(one)), measures=True))
+    assert measured == [3, 6, 7, 8, 9]
+    assert scheduler.plan(one, 9)["finished"]
+    assert still_due(one, newly_due(one.job, 9, arrivals_are_measured=True)) == []
+
+
 # ---- the server -------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -207,11 +227,6 @@ def test_without_a_deadline_nobody_is_left_out_for_lateness() -> None:
     arrive(one, "a", 1)
     close_by_arrivals(again(one), plan, Rhythm(), seconds=0.0)
     assert one.record(close_key(1))["bases"] == {"a": 1, "b": 1}
-
-
-def evaluated(run: Run, round: int, accuracy: float) -> None:
-    test = {"examples": 4, "metrics": {"accuracy": accuracy}}
-    run.put(evaluation_key(round, "worker-0"), {"round": round, "worker": "worker-0", "clients": {}, "test": test, "state": run.digest(state_key(round))})
 
 
 def test_evaluations_are_merged_as_they_come_and_waited_for_at_the_end_alone() -> None:

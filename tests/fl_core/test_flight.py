@@ -22,7 +22,7 @@ from fl_core.summary import why_not_reproducible
 from fl_core.types import Client, ClientUpdate, RoundState, Weights
 from fl_core.verify import verify
 from fl_core.worker import key_of, read_memory, train_part
-from tests.fl_core.arriving import PEOPLE, STARTS, again, arrive, federation, forge, round_of, starting, task_of
+from tests.fl_core.arriving import PEOPLE, STARTS, again, arrive, evaluated, federation, forge, round_of, starting, task_of
 from tests.fl_core.harness import opener
 from tests.jobs import tiny_job
 
@@ -163,4 +163,18 @@ def test_status_shows_who_is_in_flight() -> None:
     arrive(one, "a", 2)
     found = status_of(one)
     assert found["in_flight"] == {"a": 2, "b": 1}
-    assert [entry["standing"] for entry in found["workers"]] == ["has replied in round 2", "has in flight: b since round 1"]
+    assert [entry["standing"] for entry in found["workers"]] == [
+        "has replied in round 2, and has yet to measure round 1", "has in flight: b since round 1",
+    ]  # fmt: skip
+
+
+def test_status_shows_whose_evaluations_are_waited_for_at_the_end() -> None:
+    one = federation(rounds=3, workers=2)
+    for round, arrivals in ((1, {"a": 1}), (2, {"a": 2}), (3, {"b": 1})):
+        round_of(one, round, **arrivals)
+    one.store.delete(state_key(2))  # forgotten before it was measured
+    assert [entry["standing"] for entry in status_of(one)["workers"]] == ["is waited for: evaluation of 2 rounds, 3 to 4", "waits for the plan"]
+    evaluated(one, 3, 0.5)
+    assert status_of(one)["workers"][0]["standing"] == "is waited for: evaluation of round 4"
+    evaluated(one, 4, 0.5)
+    assert status_of(one)["workers"][0]["standing"] == "waits for the plan"
