@@ -9,13 +9,13 @@ from queue import SimpleQueue
 from fl_core import server, worker
 from fl_core.arrivals import Arrivals
 from fl_core.codec import Record
-from fl_core.errors import KeyMissing, QuorumError, StoreError
+from fl_core.errors import QuorumError, StoreError
 from fl_core.flight import tasks_in_flight
 from fl_core.journal import holding, let_out, staged
 from fl_core.lease import Leases
 from fl_core.pool import Pool
 from fl_core.run_folder import Run, close_key, evaluation_key, metrics_key, plan_key, state_key
-from fl_core.seat import STATUS_SECONDS, Seat, check_status, measure
+from fl_core.seat import STATUS_SECONDS, Seat, check_status, measure, unless_forgotten
 from fl_core.summary import merge_metrics
 from fl_core.types import Task
 from fl_core.waiting import Rhythm, wait_until
@@ -178,7 +178,7 @@ class Turns:
             if not self._run.store.exists(state_key(self._unmeasured)):
                 if self._unmeasured >= self._round:
                     return False
-            elif not self._unless_forgotten(self._unmeasured, lambda: measure(self._seat, self._unmeasured)):
+            elif not measure(self._seat, self._unmeasured):
                 return False
         self._unmeasured += 1
         return True
@@ -199,23 +199,10 @@ class Turns:
 
     def _train(self, task: Task) -> bool:
         key = key_of(task)
-
-        def train() -> bool:
-            worker.train_tasks(self._run, [task], self._seat.pool)
-            return True
-
         if self._run.store.exists(key) or not self._seat.leases.take(key):
             return False
         try:
-            return self._unless_forgotten(task.round, train)
+            unless_forgotten(self._run, task.round, lambda: worker.train_tasks(self._run, [task], self._seat.pool))
         finally:
             self._seat.leases.done(key)
-
-    def _unless_forgotten(self, round: int, do: Callable[[], bool]) -> bool:
-        """What is done with a round's state; True as well where the server forgot that state meanwhile, for it is no longer wanted then."""
-        try:
-            return do()
-        except KeyMissing:
-            if self._run.store.exists(state_key(round)):
-                raise
-            return True
+        return True

@@ -3,6 +3,7 @@
 Either may die at any moment and be started again: what is done is found done. Everything that waits has a deadline.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -31,6 +32,8 @@ from fl_core.worker import HUNG_SECONDS, tasks_of
 
 START_SECONDS = 600.0
 IDLE_SECONDS = 86_400.0
+LATE_ROUNDS = 64
+BEHIND_SECONDS = 1.0
 
 
 # ---- the server -------------------------------------------------------------------------------------------------------------------------------
@@ -63,7 +66,7 @@ def _lead(run: Run, start_seconds: float, on_round: OnRound | None) -> Record:
     whole, run = run, replace(run, store=SoleWriter(run.store, "rounds/", _is_servers))
     before = run.last_round()
     server.forget_failed_replies(run, before)
-    round, measuring, replies = max(before - 1, 1), worker.evaluators(run), Rhythm()
+    round, newest, measuring, replies = max(before - 1, 1), 0, worker.evaluators(run), Rhythm()
     measurements = asynchronous.Measurements(run, measuring, before) if run.strategy.buffer_size else None
     with holding(run, SERVER):
         while True:
@@ -73,7 +76,7 @@ def _lead(run: Run, start_seconds: float, on_round: OnRound | None) -> Record:
             _await_evaluations(run, round, due, measuring)
             if _lead_round(run, round, replies):
                 break
-            newest = measurements.look(round) if measurements else max(due, default=round)
+            newest = measurements.look(round) if measurements else max(due, default=newest)
             if on_round:
                 on_round(progress_of(run, round, newest, time.perf_counter() - begun))
             round += 1
@@ -91,7 +94,8 @@ def _lead_round(run: Run, round: int, replies: Rhythm) -> bool:
     with staged(run, "select", round):
         plan = scheduler.plan(run, round)
     if round > 1:
-        server.forget(run, round - 1)  # now, because the workers train meanwhile
+        late = plan["finished"] or round % LATE_ROUNDS == 0
+        server.forget(run, round - 1, late_ones=late)  # now, because the workers train meanwhile
     if plan["finished"]:
         return True
     if run.strategy.buffer_size:
@@ -197,15 +201,23 @@ def work(
         return asynchronous.work(run, worker_name, pool, idle_seconds, on_round)
     leases = Leases(private, store.uri)
     seat = Seat(run, worker_name, pool, leases, worker.measures(run, worker_name), idle_seconds, Rhythm())
-    round = run.last_plan()
+    round, up_to_date = run.last_plan(), -math.inf
     with leases.renewing(), holding(run, worker_name):
-        while not (plan := _await_plan(seat, round))["finished"]:
+        while True:
+            plan, has_just_come = _await_plan(seat, round)
+            if plan["finished"]:
+                return round - 1
+            asks = not has_just_come and time.monotonic() - up_to_date >= BEHIND_SECONDS
+            if asks and run.store.exists(close_key(round)):  # the others went on meanwhile
+                round = max(round + 1, run.last_plan())
+                continue
+            if asks or has_just_come:
+                up_to_date = time.monotonic()
             begun = time.perf_counter()
             _take_part(seat, plan)
             leases.forget()
             on_round(round, time.perf_counter() - begun)
             round += 1
-    return round - 1
 
 
 def _check_trust(run: Run, job: Job, name: str, trust_any_program: bool, tell: Callable[[str], None]) -> None:
@@ -231,9 +243,10 @@ def _join(run: Run, house: Job, name: str, pool: Pool, tell: Callable[[str], Non
     pool.about(context)
 
 
-def _await_plan(seat: Seat, round: int) -> Record:
-    """The plan of the round; the states whose evaluation it waits for are evaluated meanwhile, where that is this worker's to do."""
-    run, asked = seat.run, [time.monotonic()]
+def _await_plan(seat: Seat, round: int) -> tuple[Record, bool]:
+    """The plan of the round, and whether it came while it was waited for; the states whose evaluation it waits for are evaluated meanwhile, where that is
+    this worker's to do."""
+    run, asked, looks = seat.run, [time.monotonic()], [0]
     to_measure = worker.newly_due(run.job, round) if seat.measures else []
 
     def measure_what_is_there() -> None:
@@ -242,41 +255,59 @@ def _await_plan(seat: Seat, round: int) -> Record:
 
     def there() -> bool:
         let_out(run)
+        looks[0] += 1
         if run.find(plan_key(round)) is not None:
             return True
         measure_what_is_there()
         if time.monotonic() - asked[0] > STATUS_SECONDS:
             asked[0] = time.monotonic()
             check_status(run)
+            _make_again(seat, round - 1)
         return False
 
     measure_what_is_there()  # at once, because the server waits for it
     if not seat.plans.wait_until(there, seat.idle_seconds):
         raise StoreError(f"There was no plan of round {round} in {run.store.uri} for {seat.idle_seconds:g} s; is the server running?")
-    return run.record(plan_key(round))
+    return run.record(plan_key(round)), looks[0] > 1
+
+
+def _make_again(seat: Seat, round: int) -> None:
+    """Makes those replies to an open round anew that were there and are no more: a server that came back does not take them, and waits for others."""
+    run, plan = seat.run, seat.run.find(plan_key(round))
+    if plan is None or run.store.exists(close_key(round)):
+        return
+    for exchange, trip in enumerate(run.strategy.exchanges):
+        _do(seat, plan, exchange, [task for task in tasks_of(plan, trip.name, [seat.worker]) if not run.store.exists(worker.key_of(task))])
 
 
 def _take_part(seat: Seat, plan: Record) -> None:
-    """Does this worker's parts, those that no other process of it holds, until all are done or the round is closed."""
-    for exchange, trip in enumerate(seat.run.strategy.exchanges):
-        todo = tasks_of(plan, trip.name, [seat.worker])
-        if not wait_until(lambda: _is_done(seat, plan, exchange, todo), seat.idle_seconds):  # noqa: B023
-            raise StoreError(f"Round {plan['round']} did not move for {seat.idle_seconds:g} s; is the server running?")
-
-
-def _is_done(seat: Seat, plan: Record, exchange: int, todo: list[Task]) -> bool:
-    """Does what can be done now of `todo`, which shrinks; True once nothing is left or the round is closed."""
+    """Does this worker's parts, those that no other process of it holds, until all are done or the round is closed. Whether it is, is not asked at first: its
+    plan has just come."""
     run, round = seat.run, plan["round"]
-    if not todo:
-        return True
-    if exchange and not run.store.exists(message_key(round, run.strategy.exchanges[exchange - 1].name)):
-        return run.store.exists(close_key(round))
+    for exchange, trip in enumerate(run.strategy.exchanges):
+        todo = tasks_of(plan, trip.name, [seat.worker])
+        if exchange == 0 and _do(seat, plan, exchange, todo):
+            continue
+        if not wait_until(lambda: run.store.exists(close_key(round)) or _do(seat, plan, exchange, todo), seat.idle_seconds):  # noqa: B023
+            raise StoreError(f"Round {round} did not move for {seat.idle_seconds:g} s; is the server running?")
+
+
+def _do(seat: Seat, plan: Record, exchange: int, todo: list[Task]) -> bool:
+    """Does what can be done now of `todo`, which shrinks; True once nothing is left."""
+    run, round = seat.run, plan["round"]
+    if not todo or (exchange and not run.store.exists(message_key(round, run.strategy.exchanges[exchange - 1].name))):
+        return not todo
     mine, missing = _leased(seat, todo)
-    worker.train_tasks(run, missing, seat.pool, exchange)
-    for task in mine:
-        seat.leases.done(worker.key_of(task))
+    try:
+        worker.train_tasks(run, missing, seat.pool, exchange)
+    except KeyMissing:
+        if not run.store.exists(close_key(round)):  # otherwise it was closed meanwhile, and what it starts from forgotten
+            raise
+    finally:
+        for task in mine:
+            seat.leases.done(worker.key_of(task))
     todo[:] = [task for task in todo if task not in mine and (mine or not run.store.exists(worker.key_of(task)))]
-    return not todo or (not mine and run.store.exists(close_key(round)))
+    return not todo
 
 
 def _leased(seat: Seat, todo: Sequence[Task]) -> tuple[list[Task], list[Task]]:

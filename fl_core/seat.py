@@ -1,15 +1,16 @@
 """A process of a worker at the federation's table: what it works on, what it hears of the server, and the evaluations that are its to do."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from fl_core import worker
 from fl_core.codec import Record, decode_record
-from fl_core.errors import KeyTaken, PolicyError
+from fl_core.errors import KeyMissing, KeyTaken, PolicyError
 from fl_core.journal import staged
 from fl_core.lease import Leases
 from fl_core.pool import Pool
-from fl_core.run_folder import Run, evaluation_key
+from fl_core.run_folder import Run, evaluation_key, state_key
 from fl_core.waiting import Rhythm
 
 STATUS_SECONDS = 5.0
@@ -47,10 +48,23 @@ def measure(seat: Seat, round: int) -> bool:
     number = seat.leases.take(key)
     if not number:
         return seat.run.store.exists(key)
+
+    def evaluate() -> None:
+        with suppress(KeyTaken), staged(seat.run, "evaluate", round, worker=seat.worker):  # what lies there is for the server to judge
+            worker.measure(seat.run, round, seat.worker, seat.pool)
+
     try:
         if number == 1 or not seat.run.store.exists(key):
-            with suppress(KeyTaken), staged(seat.run, "evaluate", round, worker=seat.worker):  # what lies there is for the server to judge
-                worker.measure(seat.run, round, seat.worker, seat.pool)
+            unless_forgotten(seat.run, round, evaluate)
     finally:
         seat.leases.done(key)
     return True
+
+
+def unless_forgotten(run: Run, round: int, do: Callable[[], None]) -> None:
+    """Does something with a round's state; nothing where the server forgot that state meanwhile, for it is no longer wanted then."""
+    try:
+        do()
+    except KeyMissing:
+        if run.store.exists(state_key(round)):
+            raise

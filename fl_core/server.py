@@ -107,14 +107,16 @@ def _leaves_out(run: Run, exchange: Exchange, expected: Weights, task: Task) -> 
     return bool(reply["failures"])
 
 
-def forget(run: Run, round: int) -> None:
+def forget(run: Run, round: int, *, late_ones: bool = False) -> None:
     """Removes, once a round is closed and its next state there, what the job does not keep: replies to closed rounds, states between the kept ones.
 
-    The two newest states stay, and those from which clients of an asynchronous strategy may still start.
+    The two newest states stay, and those from which clients of an asynchronous strategy may still start. `late_ones` looks for replies, too, that came after
+    their rounds were closed, which takes a list of all rounds.
     """
     old = {"all": 0, "none": round, "last_round": round - 1}[run.job.keep_updates]
     left = _used_up if run.strategy.buffer_size else _left_by
     gone = left(run, old) if old else []
+    gone += _late(run, old) if late_ones else []
     last = round - 1 - run.strategy.staleness_max
     if last > 1 and (last - 1) % keep_every(run.job, len(run.read(state_key(round + 1)))):
         gone.append(state_key(last))
@@ -132,6 +134,12 @@ def _used_up(run: Run, round: int) -> list[str]:
     """Where arrivals are measured: the replies that the round accepted, and all to the last plan whose clients can arrive no more."""
     begun = round - run.strategy.staleness_max
     return [*run.record(close_key(round))["replies"], *(_left_by(run, begun) if begun >= 1 else [])]
+
+
+def _late(run: Run, round: int) -> list[str]:
+    """The replies to rounds up to this one that are still there, but for those that may count in a later round."""
+    last = round - (run.strategy.staleness_max if run.strategy.buffer_size else 0)
+    return [key for key in run.store.list("rounds/") if key.count("/") == 4 and int(key.split("/")[1]) <= last]
 
 
 def keep_every(job: Job, state_bytes: int) -> int:

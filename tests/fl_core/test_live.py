@@ -89,6 +89,20 @@ def test_held_out_parts_are_measured_by_their_own_workers(tmp_path: Path, start:
     assert live.summary["rounds"] < 9
 
 
+def test_an_evaluation_is_merged_once_it_was_waited_for_and_not_before(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def progress_of(run: Run, round: int, measured: int, seconds: float) -> None:
+        asked.append((round, measured))
+
+    monkeypatch.setattr("fl_core.live.progress_of", progress_of)
+    job = tiny_job("rounds=4", "evaluate.every_rounds=2")
+    workers = [start(job, f"worker-{i}") for i in range(2)]
+    serve(Run("r", job, FileStore(tmp_path / "run"), FileStore(tmp_path / "server", PRIVATE)), start_seconds=60, on_round=lambda progress: None)
+    assert [worker.result(60) for worker in workers] == [4, 4]
+    assert asked == [(1, 1), (2, 1), (3, 1), (4, 3)]
+
+
 def test_an_evaluation_that_is_refused_stops_nobody(tmp_path: Path, start: Start) -> None:
     job = tiny_job("data.held_out=0.25", "evaluate.on=both")
     FileStore(tmp_path / "run").put(evaluation_key(2, "worker-1"), b"garbage")
