@@ -20,7 +20,7 @@ CLOSE_A_ROUND = """
 import sys
 from fl_core import scheduler, server
 from fl_core.stage import stage
-with stage(sys.argv[1], sys.argv[2], "r", round=1) as (one, _):
+with stage(sys.argv[1], sys.argv[2], "r", sys.argv[3], round=1) as (one, _):
     scheduler.plan(one, 1) if sys.argv[1] == "select" else server.close(one, 1)
 """
 
@@ -74,7 +74,9 @@ def test_a_server_without_paddle_network_and_rights_plans_and_closes_a_round(ima
         FileStore(keys / "r", PRIVATE).put(f"keys/{SERVER}", one.private.get(f"keys/{SERVER}"))
         give_to(USER, shared, keys)
         mounts = [word for folder in (shared, keys) for word in ("--volume", f"{folder}:{folder}")]
-        docker.run(images["server"], "python3", "-c", CLOSE_A_ROUND, stage, str(shared), options=[*mounts, "--env", f"FL_PRIVATE={keys}"])
+        docker.run(
+            images["server"], "python3", "-c", CLOSE_A_ROUND, stage, str(shared), one.address["manifest"], options=[*mounts, "--env", f"FL_PRIVATE={keys}"]
+        )
 
     serve("select")
     assert one.record(plan_key(1))["clients"] == 6
