@@ -157,7 +157,7 @@ from fl_core.programs import logistic
 good = logistic.program(features=4, classes=3)
 
 def loss(net, batch):
-    if net.training:
+    if net.training and len(batch[1]) > 2:  # more than a rehearsal tries
         raise RuntimeError("out of paper")
     return good.loss(net, batch)
 
