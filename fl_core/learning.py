@@ -274,7 +274,7 @@ class Learner:
                 self._stepper(None, None, 1.0)[0](batch)
         except Exception as error:
             what = f"the optimizer '{self._settings.name}' with {self._settings.options}" if self._settings.name else "the program's optimizer"
-            raise InputError(f"A training step by {what} fails: {type(error).__name__}: {_said(error)}") from error
+            raise InputError(f"A step by {what} fails: {type(error).__name__}: {_said(error)}") from error
         self._look_again()
         self._memory.load(before)
 

@@ -410,7 +410,7 @@ PROGRAM = [
     ),
     Bad(
         "an option that the optimizer finds wrong in its first step",
-        "A training step by the optimizer 'Momentum' with {{'momentum': 'x'}} fails: TypeError: momentum_(): argument (position 6) must be double, but got str.",
+        "A step by the optimizer 'Momentum' with {{'momentum': 'x'}} fails: TypeError: momentum_(): argument (position 6) must be double, but got str.",
         {"optimizer": {"name": "Momentum", "momentum": "x"}},
     ),
     Bad(

@@ -136,7 +136,7 @@ def test_a_rehearsal_of_a_program_with_batches_of_its_own_finds_an_optimizer_tha
     def batches(examples: Examples, work: LocalWork, random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield examples.x[:4], examples.y[:4]
 
-    with pytest.raises(InputError, match=r"^A training step by the optimizer 'Momentum' with {'momentum': 'x'} fails: TypeError: "):
+    with pytest.raises(InputError, match=r"^A step by the optimizer 'Momentum' with {'momentum': 'x'} fails: TypeError: "):
         learner(replace(PROGRAMS["2nn"][0], batches=batches), Optimizer(name="Momentum", momentum="x")).rehearse(IMAGES)
 
 
