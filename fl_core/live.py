@@ -63,6 +63,7 @@ def serve(run: Run, *, start_seconds: float = START_SECONDS, on_round: OnRound |
 
 def _lead(run: Run, start_seconds: float, on_round: OnRound | None) -> Record:
     _barrier(run, start_seconds)
+    _check_cards(run)
     whole, run = run, replace(run, store=SoleWriter(run.store, "rounds/", _is_servers))
     before = run.last_round()
     server.forget_failed_replies(run, before)
@@ -126,6 +127,14 @@ def _barrier(run: Run, seconds: float) -> None:
         raise QuorumError(f"The federation did not come together within {seconds:g} s: {who} did not arrive.")
 
 
+def _check_cards(run: Run) -> None:
+    """InputError where the cards do not fit together; mending the data is not enough then, for a card is written once."""
+    try:
+        _ = run.population
+    except InputError as error:
+        raise InputError(f"{str(error).removesuffix('.')}; then use another --run, for the cards of this one are fixed.") from error
+
+
 def round_seconds_max(job: Job) -> float:
     """How long the server waits for a round's replies: every attempt may take the job's deadline; without one, a day."""
     return job.deadline_seconds * (job.retries + 1) if job.deadline_seconds else IDLE_SECONDS
@@ -186,7 +195,8 @@ def work(
     """Takes part in the run called `name` as one process of a worker, until the run ends; gives the number of its rounds.
 
     `job` is the organisation's own copy: it says which data are opened, and pins the program and all that decides what leaves the house. SignatureError
-    where these or the server's key are others; PolicyError where the server stopped; StoreError where nothing moved for `idle_seconds`.
+    where these or the server's key are others; InputError where its card in a run that is yet to begin is of other data; PolicyError where the server stopped;
+    StoreError where nothing moved for `idle_seconds`.
     """
     worker_section(job, worker_name)
     if not wait_until(lambda: store.exists(MANIFEST), start_seconds):
@@ -194,9 +204,13 @@ def work(
     run = open_at(store, private)
     _check_trust(run, job, worker_name, trust_any_program, tell)
     house = house_job(run.job, job)
+    context = run.address | ({} if house is run.job else {"house": house.text})
+    if run.store.exists(card_key(worker_name)) and not run.store.exists(plan_key(1)):
+        pool.about(context)
+        worker.check_card(run, worker_name, pool)
     if not wait_until(lambda: status_said(run)["status"] != "stopped", start_seconds):  # it is yet to be led again
         check_status(run)
-    _join(run, house, worker_name, pool, tell)
+    _join(run, house, worker_name, pool, context, tell)
     if run.strategy.buffer_size:
         return asynchronous.work(run, worker_name, pool, idle_seconds, on_round)
     leases = Leases(private, store.uri)
@@ -229,9 +243,8 @@ def _check_trust(run: Run, job: Job, name: str, trust_any_program: bool, tell: C
     meet(run.private, run.store, str(run.manifest["server_key"]), tell)
 
 
-def _join(run: Run, house: Job, name: str, pool: Pool, tell: Callable[[str], None]) -> None:
+def _join(run: Run, house: Job, name: str, pool: Pool, context: Record, tell: Callable[[str], None]) -> None:
     """Lays down the worker's card and, where it is the first of the roster, the first state."""
-    context = run.address | ({} if house is run.job else {"house": house.text})
     if not run.store.exists(card_key(name)):
         facts: Record = {}
         if name == run.job.workers[0].name:

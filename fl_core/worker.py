@@ -28,6 +28,7 @@ TEST_SLICE = 2048
 CLIENTS_A_SLICE = 25
 REASON_MAX = 300
 CARRIED_BYTES_MAX = 65_536
+ADDED_TO_CARDS = ("format", "public_key", "facts", "signer", "signature")
 Heard = Callable[[Task], None]
 
 
@@ -48,6 +49,13 @@ def prepare(run: Run, worker: str, pool: Pool, facts: Mapping[str, Any] | None =
         return found
     card = call_until_done(run, pool, [Call("card", {"worker": worker})])[0]
     return run.put(card_key(worker), {**card, "public_key": make_key(run.private, worker), **({"facts": facts} if facts else {})})
+
+
+def check_card(run: Run, worker: str, pool: Pool) -> None:
+    """InputError where the worker's card in the store describes other data than are opened now."""
+    laid_down, card = run.record(card_key(worker)), call_until_done(run, pool, [Call("card", {"worker": worker})])[0]
+    if {key: value for key, value in laid_down.items() if key not in ADDED_TO_CARDS} != card:
+        raise InputError(f"The card of '{worker}' in this run describes other data than are opened now; use another --run, for the cards of a run are fixed.")
 
 
 def take_part(run: Run, round: int, workers: Sequence[str], pool: Pool, exchange: int = 0, heard: Heard = nobody_hears) -> list[str]:

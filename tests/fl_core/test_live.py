@@ -125,6 +125,39 @@ def test_who_does_not_come_is_named(tmp_path: Path, start: Start) -> None:
         worker.result(60)
 
 
+HOSPITALS = """
+format: 1
+name: hospitals
+program: {name: logistic, features: 2}
+optimizer: {name: SGD, learning_rate: 0.1}
+data: digits
+federation:
+  workers:
+    - {name: north, data: {name: csv, path: FOLDER/north.csv, label: dx, test_share: 0.5}}
+    - {name: south, data: {name: csv, path: FOLDER/south.csv, label: dx, test_share: 0.5}}
+rounds: 1
+"""
+
+
+def test_mended_data_need_another_run_and_both_sides_say_so(tmp_path: Path, start: Start) -> None:
+    job = parse_job(HOSPITALS.replace("FOLDER", str(tmp_path)))
+    table = "age,pressure,dx\n" + "40,90,0\n50,80,1\n" * 4
+    (tmp_path / "north.csv").write_text(table)
+    (tmp_path / "south.csv").write_text(table.replace("age,pressure", "pressure,age"))
+    workers = [start(job, name) for name in ("north", "south")]
+    told = r"Feature 1 of the worker 'south' is 'pressure', .* as data.features; then use another --run, for the cards of this one are fixed\."
+    with pytest.raises(InputError, match=told):
+        lead(job, tmp_path)
+    for worker in workers:
+        with pytest.raises(PolicyError, match=f"The server stopped the run: {told}"):
+            worker.result(60)
+    (tmp_path / "south.csv").write_text(table)
+    with pytest.raises(InputError, match=r"The card of 'south' in this run describes other data than are opened now; use another --run, for the cards"):
+        start(job, "south").result(60)
+    with pytest.raises(PolicyError, match="The server stopped the run"):
+        start(job, "north", start_seconds=0.1).result(60)
+
+
 def test_a_worker_past_the_deadline_is_left_out_and_the_others_go_on(tmp_path: Path, start: Start) -> None:
     job = misbehaving_job(tmp_path, "hang", "retries=0", "deadline_seconds=4", "quorum=0.3", "rounds=2")
     workers = [start(job, f"worker-{i}") for i in range(2)]
