@@ -70,6 +70,11 @@ def check(record: Record, signer: str, public: str, what: str) -> None:
         raise SignatureError(f"{what} does not carry the signature of '{signer}': it was changed or forged after it was written.") from None
 
 
+def check_public_key(key: str) -> None:
+    """InputError where the text is no public key."""
+    _public(key)
+
+
 def _message(record: Mapping[str, Any]) -> bytes:
     return _DOMAIN + encode_record(record)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from fl_core.codec import Record, decode_tensors, digest_weights, encode_record, encode_state, encode_tensors, sha256
 from fl_core.errors import FederationError, KeyMissing
+from fl_core.extent import Extent, extent_of
 from fl_core.flight import flying, in_flight, tasks_in_flight
 from fl_core.journal import JOURNAL, find_break, is_signed
 from fl_core.merging import merge
@@ -29,22 +30,31 @@ from fl_core.run_folder import (
     state_key,
 )
 from fl_core.server import next_state
+from fl_core.signing import check_public_key
 from fl_core.store import DictStore, Store
 from fl_core.summary import rows
 from fl_core.worker import key_of, tasks_of
 
 UNSIGNED = {"status.json", JOURNAL}
+SUMMARY = "summary.json"
+DERIVED = {"model.safetensors", "metrics.jsonl"}
 
 
 @dataclass
 class Verification:
-    """What was found wrong, which rounds were merged again, and the digest that the run ends in. It is filled as the run is walked."""
+    """What was found wrong (what is missing first), what rests on something missing and was thus not to be judged, which rounds were merged again, and how
+    far the run came. It is filled as the run is walked."""
 
     found: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    resting: list[str] = field(default_factory=list)
     replayed: list[int] = field(default_factory=list)
     not_kept: list[int] = field(default_factory=list)
     server_key: str = ""
     digest: str = ""
+    finished: bool = False
+    rounds: int = 0
+    rounds_max: int = 0
     known: set[str] = field(default_factory=set)
     asked_for: set[str] = field(default_factory=set)
 
@@ -56,32 +66,52 @@ class Verification:
         if not right:
             self.found.append(sentence)
 
+    def check_effect(self, right: bool, sentence: str) -> None:
+        """As `check`, of what cannot be right where something that it is made of is missing."""
+        if not right:
+            (self.resting if self.missing else self.found).append(sentence)
+
+    def miss(self, key: str) -> None:
+        """Notes, before all else, that something is not there that was."""
+        if key not in self.missing:
+            self.missing.append(key)
+            self.found.insert(len(self.missing) - 1, f"'{key}' is missing.")
+
 
 def verify(store: Store, server_key: str | None = None) -> Verification:
     """Walks the run in the store; `server_key` is the server's public key as it was got elsewhere, None to take the run's own. A run of another server is
-    not walked: to merge its replies anew is to run its strategy."""
+    not walked: to merge its replies anew is to run its strategy. InputError where there is no run, or where `server_key` is no key."""
+    if server_key is not None:
+        check_public_key(server_key)
     result = Verification()
     try:
         run = open_at(store, DictStore({}), server_key=server_key or "")
         manifest, result.server_key = run.manifest, str(run.manifest["server_key"])
     except (FederationError, UnicodeDecodeError, KeyError) as error:
+        if not store.exists(MANIFEST):
+            raise
         result.found.append(str(error))
         return result
     result.known |= {MANIFEST, JOB, ROSTER, *(f"job/code/{name}" for name in manifest["code"])}
     for worker in run.job.workers:
         _record(run, card_key(worker.name), result)
+    summary = _record(run, SUMMARY, result) if run.store.exists(SUMMARY) else None
+    extent, last = extent_of(run, summary), run.last_round()
+    result.finished, result.rounds, result.rounds_max = summary is not None, max(last - 1, 0), run.job.rounds
     before = run.digest(MANIFEST)
-    for round in range(1, run.last_round() + 1):
-        closed = _round(run, round, before, result)
+    for round in range(1, max(last, extent.closed + 1) + 1):
+        closed = _round(run, round, before, extent, result)
         if closed is None:
             break
         before = run.digest(close_key(round))
-    for round in range(run.last_round() + 1, run.job.rounds + 2):  # a pipeline plans its later rounds, too, as finished
-        if not run.store.exists(plan_key(round)):
+    if last < extent.closed + extent.finished and not result.missing:
+        result.miss(state_key(extent.closed + extent.finished))
+    for round in range(last + 1, run.job.rounds + 2):  # a pipeline plans its later rounds, too, as finished
+        if result.missing or not run.store.exists(plan_key(round)):
             break
         plan = _record(run, plan_key(round), result)
         result.check(plan is None or plan["finished"], f"'{plan_key(round)}' plans a round that has no state to start from.")
-    _end(run, result)
+    _end(run, summary, extent, result)
     _strangers(run, result)
     return result
 
@@ -90,8 +120,8 @@ def _try(result: Verification, key: str, what: Callable[[], Any]) -> Any:
     """The value, or None and a finding that names the key."""
     try:
         return what()
-    except KeyMissing:
-        result.found.append(f"'{key}' is missing.")
+    except KeyMissing as error:
+        result.miss(error.key)
     except (FederationError, KeyError, TypeError, ValueError) as error:
         text = str(error)
         result.found.append(text if key in text else f"'{key}': {text}")
@@ -104,11 +134,13 @@ def _record(run: Run, key: str, result: Verification) -> Record | None:
     return found
 
 
-def _round(run: Run, round: int, before: str, result: Verification) -> Record | None:
+def _round(run: Run, round: int, before: str, extent: Extent, result: Verification) -> Record | None:
     """One round: its evaluation, plan, state, close record and replies; None after the last."""
     _evaluation(run, round, result)
     if not run.store.exists(plan_key(round)):
         result.known.add(state_key(round))
+        if round < extent.closed + 1 or extent.finished:
+            result.miss(plan_key(round))
         return None
     plan = _record(run, plan_key(round), result)
     if plan is None:
@@ -137,6 +169,8 @@ def _round(run: Run, round: int, before: str, result: Verification) -> Record | 
         return None
     result.asked_for |= {key_of(task) for trip in run.strategy.exchanges for task in tasks_of(plan, trip.name, list(plan["workers"]))}
     if not run.store.exists(close_key(round)):
+        if round <= extent.closed:
+            result.miss(close_key(round))
         return None
     closed = _record(run, close_key(round), result)
     if closed is not None:
@@ -216,43 +250,53 @@ def _message(run: Run, key: str, result: Verification) -> None:
     result.check(encode_tensors(tensors, record) == bytes(data), f"'{key}' is not written as the server writes it; it was changed.")
 
 
-def _end(run: Run, result: Verification) -> None:
+def _end(run: Run, summary: Record | None, extent: Extent, result: Verification) -> None:
     """The last state, the journal, and what was derived from the records."""
     last = run.last_round()
     state = _try(result, state_key(last), lambda: run.state(last)) if last else None
     result.digest = digest_weights(state.weights) if state is not None else ""
-    summary = _record(run, "summary.json", result) if run.store.exists("summary.json") else None
     if run.store.exists(JOURNAL):
         place = find_break(bytes(run.store.get(JOURNAL)), (summary or {}).get("journal", {}), lambda data: is_signed(run, data))
         result.check(place is None, f"'{JOURNAL}' was changed {place}.")
     if run.store.exists(REPORT):
         result.known.add(REPORT)
-    if summary is None:
-        return
+    if summary is not None:
+        _derived(run, summary, last, result)
+    elif extent.finished or any(run.store.exists(key) for key in DERIVED):
+        result.miss(SUMMARY)
+
+
+def _derived(run: Run, summary: Record, last: int, result: Verification) -> None:
+    """The summary's digest, the files that it names, and the page."""
+    result.check_effect(
+        summary["digest"] == result.digest, f"'{state_key(last)}' has the digest {result.digest[:16]}…, the summary says {summary['digest'][:16]}…."
+    )
+    for key, digest in summary["files"].items():
+        result.known.add(key)
+        if not run.store.exists(key):
+            result.miss(key)
+            continue
+        result.check(run.digest(key) == digest, f"'{key}' is not the file that the summary names; it was changed after the run ended.")
+    table = _try(result, "metrics.jsonl", lambda: b"".join(encode_record(row) + b"\n" for row in rows(run)))
+    result.check_effect(table is None or sha256(table) == summary["files"]["metrics.jsonl"], "'metrics.jsonl' does not say what the rounds' records say.")
     if run.store.exists(REPORT):
         page = _try(result, REPORT, lambda: render(run).encode(errors="replace"))
         same = page is None or page == bytes(run.store.get(REPORT))
-        result.check(
+        result.check_effect(
             same, f"'{REPORT}' is not what this version makes of the records: it was changed, or another version wrote it; `fl report` writes it anew."
         )
-    result.check(summary["digest"] == result.digest, f"'{state_key(last)}' has the digest {result.digest[:16]}…, the summary says {summary['digest'][:16]}….")
-    for key, digest in summary["files"].items():
-        result.known.add(key)
-        result.check(
-            run.store.exists(key) and run.digest(key) == digest, f"'{key}' is not the file that the summary names; it was changed after the run ended."
-        )
-    table = _try(result, "metrics.jsonl", lambda: b"".join(encode_record(row) + b"\n" for row in rows(run)))
-    result.check(table is None or sha256(table) == summary["files"]["metrics.jsonl"], "'metrics.jsonl' does not say what the rounds' records say.")
 
 
 def _strangers(run: Run, result: Verification) -> None:
-    """What lies there and is not part of the run."""
+    """What lies there and is not part of the run; what comes after something missing is not known to be."""
+    beyond = min((key.rpartition("/")[0] for key in result.missing if key.startswith("rounds/")), default="s")
     for key in run.store.list(""):
         if key in result.known or key in UNSIGNED:
             continue
         if key in result.asked_for:  # a reply that came after its round was closed, or that was refused
             continue
-        result.found.append(f"'{key}' is not part of the run.")
+        rests = key >= beyond if key.startswith("rounds/") else key in DERIVED and SUMMARY in result.missing
+        (result.resting if rests else result.found).append(f"'{key}' is not part of the run.")
 
 
 def sentence(result: Verification) -> str:

@@ -17,15 +17,21 @@ def main(arguments: argparse.Namespace) -> int:
     from fl_core.verify import sentence, verify
 
     result = verify(open_store(arguments.run), arguments.server_key)
+    code = 0 if result.good else SignatureError.exit_code
     if arguments.json:
-        facts = {"good": result.good, "found": result.found, "replayed": result.replayed, "not_kept": result.not_kept, "digest": result.digest}
-        print(json.dumps({**facts, "server_key": result.server_key}))
-        return 0 if result.good else SignatureError.exit_code
+        facts = {"good": result.good, "finished": result.finished, "rounds": result.rounds, "found": result.found, "resting": result.resting}
+        facts |= {"replayed": result.replayed, "not_kept": result.not_kept, "digest": result.digest, "server_key": result.server_key}
+        print(json.dumps(facts))
+        return code
+    if result.rounds_max and not result.finished:
+        print(f"unfinished: {result.rounds} of {result.rounds_max} rounds", file=sys.stderr if result.found else sys.stdout)
     for finding in result.found:
         print(finding, file=sys.stderr)
+    if result.resting:
+        print(f"(and {len(result.resting)} more that rest on what is missing)", file=sys.stderr)
     if not result.good:
-        return SignatureError.exit_code
+        return code
     print(f"good: {sentence(result)}")
     if arguments.server_key is None:
         print(f"The server's key is the run's own, {result.server_key}; pass --server-key to be sure whose run it is.")
-    return 0
+    return code

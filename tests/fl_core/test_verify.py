@@ -10,7 +10,7 @@ import pytest
 
 from fl_core import resume, run, signing
 from fl_core.codec import decode_record, decode_state, decode_tensors, digest_weights, encode_record, encode_state, encode_tensors, sha256
-from fl_core.errors import SignatureError
+from fl_core.errors import InputError, SignatureError
 from fl_core.pool import Pool
 from fl_core.run_folder import MANIFEST, Run, close_key, evaluation_key, plan_key, reply_key, state_key
 from fl_core.runner import begin, new_run, open_run
@@ -22,6 +22,7 @@ from fl_core.summary import merge_metrics
 from fl_core.types import RoundState
 from fl_core.verify import verify
 from fl_core.worker import take_part
+from pipelines.cli import main
 from tests.fl_core.test_signing import same_bytes
 from tests.jobs import tiny_job
 
@@ -178,6 +179,63 @@ def test_a_plan_of_another_run_of_the_same_job_is_found(copy: Path, tmp_path: Pa
 def test_a_file_that_is_not_part_of_the_run_is_found(copy: Path) -> None:
     (copy / "rounds/0002/extra.json").write_text("{}")
     assert verify(FileStore(copy)).found == ["'rounds/0002/extra.json' is not part of the run."]
+
+
+LATER = ("rounds/0003/", "rounds/0004/", "summary.json", "metrics.jsonl", "model.safetensors", "report.html")
+
+
+def without(files: dict[str, bytes], *starts: str) -> dict[str, bytes]:
+    return {key: data for key, data in files.items() if not key.startswith(starts)}
+
+
+def test_a_run_that_stopped_is_good_and_said_to_be_unfinished(finished: Path) -> None:
+    result = verify(DictStore(without(kept(finished), *LATER, "journal.jsonl")))
+    assert (result.found, result.finished, result.rounds, result.rounds_max) == ([], False, 1, 3)
+    whole = verify(FileStore(finished))
+    assert (whole.finished, whole.rounds) == (True, 3)
+
+
+def test_a_run_that_was_cut_short_is_found_by_what_the_journal_tells_of_it(finished: Path) -> None:
+    assert found_in(without(kept(finished), *LATER)) == ["'rounds/0003/plan.json' is missing.", "'summary.json' is missing."]
+
+
+@pytest.mark.parametrize(
+    ("key", "resting"),
+    [
+        ("rounds/0002/plan.json", "'rounds/0003/close.json' is not part of the run."),
+        ("rounds/0002/close.json", "'rounds/0003/plan.json' is not part of the run."),
+        ("rounds/0004/plan.json", None),
+        ("rounds/0004/state.safetensors", "'rounds/0003/state.safetensors' has the digest "),
+        ("summary.json", "'model.safetensors' is not part of the run."),
+        ("model.safetensors", None),
+    ],
+)
+def test_what_is_missing_is_said_and_what_rests_on_it_is_only_counted(finished: Path, key: str, resting: str | None) -> None:
+    result = verify(DictStore(without(kept(finished), key)))
+    assert result.found == [f"'{key}' is missing."]
+    assert any(found.startswith(resting) for found in result.resting) if resting else not result.resting
+
+
+def test_where_there_is_no_run_or_no_key_the_input_is_wrong(finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="There is no run in"):
+        verify(FileStore(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="'abc' is no public key"):
+        verify(FileStore(finished), "abc")
+
+
+def test_the_command_says_what_is_unfinished_and_counts_what_rests(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for key in without(kept(copy), "job/", "rounds/0001/", "rounds/0002/"):
+        (copy / key).unlink()
+    assert main(["verify", str(copy)]) == 0
+    assert capsys.readouterr().out.startswith("unfinished: 1 of 3 rounds\ngood: digest ")
+    assert main(["verify", str(copy), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["good"], facts["finished"], facts["rounds"]) == (True, False, 1)
+    (copy / plan_key(1)).unlink()
+    assert main(["verify", str(copy)]) == 3
+    said = capsys.readouterr().err.splitlines()
+    assert said[:2] == ["unfinished: 1 of 3 rounds", f"'{plan_key(1)}' is missing."]
+    assert said[-1].startswith("(and ")
 
 
 @pytest.mark.parametrize(
