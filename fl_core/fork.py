@@ -4,8 +4,7 @@ from pathlib import Path
 
 from fl_core.errors import InputError
 from fl_core.run_folder import Run, evaluation_key, metrics_key, state_key
-from fl_core.runner import open_run, private_store
-from fl_core.signing import SERVER, own_key
+from fl_core.runner import check_is_leader, open_run, private_store
 from fl_core.store import FileStore, Store
 from fl_core.strategy import check_waits
 
@@ -18,7 +17,7 @@ def fork(folder: str | Path, round: int, out: str | Path) -> Run:
     old, place = open_run(folder), FileStore(Path(out))
     if place.list("") or place.root.exists():
         raise InputError(f"{place.root} exists; give the fork a folder of its own.")
-    own_key(old.private, SERVER)  # nothing of a stranger's is run
+    check_is_leader(old)
     check_waits(old.strategy, old.job.strategy.name)
     if not old.store.exists(state_key(round)):
         raise InputError(f"The state of round {round} of {old.store.uri} was not kept; kept are {_kept(old)}.")

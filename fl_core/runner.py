@@ -19,6 +19,7 @@ from fl_core.pool import Call, Pool
 from fl_core.publication import publish, registry_of
 from fl_core.replies import Replies
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, open_at, plan_key
+from fl_core.seat import STATUS
 from fl_core.section import FILE_NAME, NAME_RULE
 from fl_core.signing import SERVER, own_key
 from fl_core.store import PRIVATE, FileStore, Store, open_store
@@ -103,11 +104,18 @@ def resume(folder: str | Path, *, store: str = "", processes: int | None = None,
     given = one.manifest["given"]
     if given:
         raise InputError(f"This run was given its {' and '.join(given)} in Python; start it again there, it cannot be resumed from its folder.")
-    own_key(one.private, SERVER)  # who cannot sign cannot have led it: nothing of a stranger's is run
+    check_is_leader(one)
     check_waits(one.strategy, one.job.strategy.name)
     server.forget_failed_replies(one, one.last_round())
     with _at_hand(pool, processes) as open_pool:
         return go_on(one, open_pool, on_round=on_round, resumed_from=one.last_round() - 1)
+
+
+def check_is_leader(one: Run) -> None:
+    """InputError where the server's key does not lie here: who cannot sign cannot have led the run, and nothing of a stranger's is run."""
+    if one.store.exists(STATUS) and not one.private.exists(f"keys/{SERVER}"):
+        raise InputError(f"{one.store.uri} is led by `fl serve`, with workers elsewhere: the same `fl serve` command again goes on with it.")
+    own_key(one.private, SERVER)
 
 
 def _at_hand(pool: Pool | None, processes: int | None) -> AbstractContextManager[Pool]:
@@ -117,7 +125,7 @@ def _at_hand(pool: Pool | None, processes: int | None) -> AbstractContextManager
 
 def new_run(job: Job, *, store: str = "file://store", out: str | Path | None = None, name: str | None = None, given: Mapping[str, Any] | None = None) -> Run:
     """A run that does not exist yet; InputError where its folder does or cannot be made. Leaves nothing behind."""
-    name = name or (Path(out).absolute().name if out else f"{job.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    name = name_of(job, out, name)
     if not FILE_NAME.fullmatch(name):
         raise InputError(f"The run's name is '{name}'; {NAME_RULE}")
     place = FileStore(Path(out)) if out else open_store(store).at(f"runs/{name}")
@@ -130,6 +138,11 @@ def new_run(job: Job, *, store: str = "file://store", out: str | Path | None = N
     one = Run(name, job, place, private_store(place), dict(given or {}), root=open_store(store))
     check_waits(one.strategy, job.strategy.name)
     return one
+
+
+def name_of(job: Job, out: str | Path | None, name: str | None) -> str:
+    """The run's name: as given, or its folder's, or the job's and the time."""
+    return name or (Path(out).absolute().name if out else f"{job.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
 
 
 def open_run(folder: str | Path, store: str = "") -> Run:

@@ -50,7 +50,9 @@ def own_key(private: Store, role: str) -> bytes:
     try:
         return bytes(private.get(f"keys/{role}"))
     except KeyMissing:
-        raise InputError(f"There is no private key of '{role}' in {private.uri}; only where it lies can '{role}' sign.") from None
+        raise InputError(
+            f"There is no private key of '{role}' in {private.uri}; only where it lies can '{role}' sign. Go on there, or say with --private where it is."
+        ) from None
 
 
 def sign(record: Mapping[str, Any], signer: str, key: bytes) -> Record:

@@ -1,7 +1,7 @@
 """The command `fl`: finds the command's module, and turns errors into one sentence and an exit code.
 
 A command is a module of `pipelines.commands` with `add_arguments(parser)` and `main(arguments)`. Only the one that is called is imported, so that
-`fl --help` is there at once.
+`fl --help` is there at once. One that can be gone on with after Ctrl-C says how in `arguments.way_on`.
 """
 
 import argparse
@@ -44,7 +44,8 @@ def main(words: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code or 0
     except KeyboardInterrupt:
-        print("Interrupted; what is done stays, and `fl resume` goes on from there.", file=sys.stderr)
+        way_on = getattr(arguments, "way_on", "")
+        print(f"Interrupted; what is done stays{way_on and f', and {way_on}'}.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

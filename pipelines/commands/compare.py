@@ -95,6 +95,7 @@ def _run(arguments: argparse.Namespace, folder: str, target: "Target | None") ->
     path = arguments.places[0]
     check_log(arguments)
     planned = plan(path, arguments.overrides, arguments.vary, 1 if arguments.seeds is None else arguments.seeds, folder)
+    arguments.way_on = f"the same command with --out {shlex.quote(folder)} goes on from there"
     with Pool(arguments.processes) as pool, redirect_stdout(sys.stderr):
         check(path, planned, pool, arguments.store, target)
         print(f"{len(planned)} runs in {folder}; after an interruption the same command with --out {shlex.quote(folder)} goes on.", file=sys.stderr)

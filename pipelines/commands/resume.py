@@ -1,6 +1,7 @@
 """`fl resume DIR`: goes on with a run where it stopped, or forks it at a round and goes on from there."""
 
 import argparse
+import shlex
 import sys
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ def _resume(arguments: argparse.Namespace, pool: "Pool") -> "Result":
         raise InputError("--from-round and --out go together: the round to fork at, and the folder of the copy.")
     if arguments.from_round is not None:
         arguments.run = str(fork(arguments.run, arguments.from_round, arguments.out).store.uri)
+    arguments.way_on = f"`fl resume {shlex.quote(arguments.run.removeprefix('file://'))}` goes on from there"
     one = open_run(arguments.run)
     was_finished = one.find("summary.json") is not None
     if was_finished:

@@ -1,6 +1,7 @@
 """`fl run JOB`: trains a job to its end in one process, or on the compiled pipeline."""
 
 import argparse
+import shlex
 import sys
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
@@ -38,14 +39,28 @@ def main(arguments: argparse.Namespace) -> None:
 
 def _run(arguments: argparse.Namespace, pool: "Pool") -> "Result":
     from fl_core.job import load_job
+    from fl_core.runner import name_of
 
     job = load_job(arguments.job, arguments.overrides)
-    place = {"store": arguments.store, "out": arguments.out, "name": arguments.name}
-    with redirect_stdout(sys.stderr), show_rounds(job.name, job.rounds) as shown, logged(arguments, shown) as on_round:
-        if arguments.runner == "process":
-            from fl_core.runner import run
+    name = name_of(job, arguments.out, arguments.name)
+    place = {"store": arguments.store, "out": arguments.out, "name": name}
+    try:
+        with redirect_stdout(sys.stderr), show_rounds(job.name, job.rounds) as shown, logged(arguments, shown) as on_round:
+            if arguments.runner == "process":
+                from fl_core.runner import run
 
-            return run(job, **place, pool=pool, on_round=on_round)
-        from pipelines.local import run_local
+                return run(job, **place, pool=pool, on_round=on_round)
+            from pipelines.local import run_local
 
-        return run_local(job, **place, runner=arguments.runner, on_round=on_round)
+            return run_local(job, **place, runner=arguments.runner, on_round=on_round)
+    except KeyboardInterrupt:
+        arguments.way_on = _way_on(arguments.out or f"{arguments.store.rstrip('/')}/runs/{name}")
+        raise
+
+
+def _way_on(folder: str) -> str:
+    """How a run is gone on with, where it had begun."""
+    from fl_core.run_folder import MANIFEST
+    from fl_core.store import open_store
+
+    return f"`fl resume {shlex.quote(folder.removeprefix('file://'))}` goes on from there" if open_store(folder).exists(MANIFEST) else ""

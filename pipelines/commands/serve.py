@@ -28,6 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
     from fl_core.store import open_private, open_store
 
     job = load_job(arguments.job, arguments.overrides)
+    arguments.way_on = "the same command again goes on from there"
     place = place_of(arguments.store, arguments.run)
     private = open_private(arguments.private) if arguments.private else private_store(open_store(arguments.store))
     port = arguments.metrics_port

@@ -39,6 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
 
             print(json.dumps(what_leaves(job, arguments.worker, pool, open_store(arguments.store)), indent=2))
             return
+        arguments.way_on = "the same command again goes on from there"
         place = place_of(arguments.store, arguments.run)
         private = open_private(arguments.private) if arguments.private else private_store(open_store(arguments.store))
         with observed(arguments.metrics_port, arguments.worker) as gauges:

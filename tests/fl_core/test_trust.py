@@ -84,6 +84,14 @@ def test_nothing_of_a_run_is_run_where_its_servers_key_does_not_lie(folder: Path
     assert not mark.exists()
 
 
+@pytest.mark.parametrize("door", ["resume", "fork"])
+def test_a_run_that_is_served_is_gone_on_with_by_its_server(folder: Path, door: str) -> None:
+    shutil.rmtree(folder.with_name("run.private"))
+    FileStore(folder).swap("status.json", None, b'{"status":"running","why":""}')
+    with pytest.raises(InputError, match=r"is led by `fl serve`, with workers elsewhere: the same `fl serve` command again goes on with it"):
+        OPEN[door](folder)
+
+
 def at_work(folder: Path) -> Run:
     """The run as a process sees it that has begun to work on it."""
     one = open_run(folder)

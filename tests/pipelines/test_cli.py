@@ -79,7 +79,7 @@ def test_wrong_words_end_with_exit_code_2(words: list[str], capsys: pytest.Captu
         (TrainingError("It died."), 1, "It died.\n"),
         (FederationError("It failed."), 1, "It failed.\n"),
         (ValueError("odd"), 1, "ValueError: odd (set FL_DEBUG=1 for the whole story.)\n"),
-        (KeyboardInterrupt(), INTERRUPTED, "Interrupted; what is done stays, and `fl resume` goes on from there.\n"),
+        (KeyboardInterrupt(), INTERRUPTED, "Interrupted; what is done stays.\n"),
     ],
 )
 def test_an_error_is_one_sentence_and_an_exit_code(
@@ -92,6 +92,45 @@ def test_an_error_is_one_sentence_and_an_exit_code(
     monkeypatch.setattr("pipelines.commands.lint.main", fail)
     assert main(["lint", "a.yaml"]) == code
     assert capsys.readouterr() == ("", said)
+
+
+@pytest.mark.usefixtures("warm")
+@pytest.mark.parametrize("words", [["--out", "here/mine"], ["--store", "file://root", "--name", "mine"]])
+def test_an_interrupted_run_says_which_folder_to_resume(
+    words: list[str], job_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*arguments: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(job_file.parent)
+    monkeypatch.setattr("fl_core.runner.scheduler.plan", interrupt)
+    folder = words[1] if len(words) == 2 else "root/runs/mine"
+    said = f"Interrupted; what is done stays, and `fl resume {folder}` goes on from there.\n"
+    assert main(["run", "job.yaml", *words]) == INTERRUPTED
+    assert capsys.readouterr().err == said
+    assert main(["resume", folder]) == INTERRUPTED
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.usefixtures("warm")
+@pytest.mark.parametrize(
+    ("words", "door", "said"),
+    [
+        (["serve", "--run", "r"], "fl_core.live.serve", "the same command again"),
+        (["work", "--run", "r", "--worker", "worker-0"], "fl_core.live.work", "the same command again"),
+        (["compare", "--out", "c"], "fl_core.comparison_runs.check", "the same command with --out c"),
+    ],
+)
+def test_an_interrupted_command_says_how_it_is_gone_on_with(
+    words: list[str], door: str, said: str, job_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*arguments: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(job_file.parent)
+    monkeypatch.setattr(door, interrupt)
+    assert main([words[0], "job.yaml", "--store", "file://root", *words[1:]]) == INTERRUPTED
+    assert capsys.readouterr().err == f"Interrupted; what is done stays, and {said} goes on from there.\n"
 
 
 def test_the_whole_story_is_told_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
