@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name",
         metavar="NAME",
-        help="2nn, cnn, gru, lr, tasks, population, aggregate, start, gru4rec, published, live, attacks, asynchronous, stages, flower; "
-        "all: all, with table and pictures",
+        help="2nn, cnn, gru, lr, tasks, population, aggregate, start, gru4rec, published, live, attacks, asynchronous, selection, stages, "
+        "flower; all: all, with table and pictures",
     )
     parser.add_argument("--quick", action="store_true", help="fewer and smaller pairs")
     parser.add_argument("--sessions", type=Path, metavar="FILE", help="gru4rec: sessions of your own, an event log or one session a line, or a folder of them")

@@ -1,5 +1,6 @@
 """The benchmarks' own arithmetic, and that each says what it claims; nothing here asserts a timing."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -11,10 +12,18 @@ import pytest
 from benchmarks import aggregate, catalogue, data, everything, picture
 from benchmarks.harness import Goal, cpu_seconds, in_turn, peak_bytes, processes_below, ratio, spread
 from fl_core.errors import InputError
+from pipelines.commands import bench
 
 
 def result(name: str, **ratios: float) -> dict[str, object]:
     return {"name": name, "machine": {}, "settings": {}, "ratios": ratios, "goals": {}, "figures": {"tasks_per_second": 900.0}}
+
+
+def test_the_help_names_every_benchmark() -> None:
+    parser = argparse.ArgumentParser()
+    bench.add_arguments(parser)
+    (told,) = (action.help for action in parser._actions if action.dest == "name")
+    assert set(str(told).split("; all:")[0].split(", ")) == {*catalogue.NAMES, *catalogue.LONG}
 
 
 def test_the_ratio_of_pairs_is_not_moved_by_one_disturbed_pair() -> None:
