@@ -79,10 +79,15 @@ def read(root: Store, address: str) -> Record:
     return record
 
 
+def why_not_published(root: Store, name: str) -> str:
+    """The sentence about a model that was never published."""
+    return f"No model '{name}' was published to {root.uri}; {did_you_mean(name, names(root))}"
+
+
 def _why_no_pointer(root: Store, name: str, which: str) -> str:
     there = numbers(root, name)
     if not there:
-        return f"No model '{name}' was published to {root.uri}; {did_you_mean(name, names(root))}"
+        return why_not_published(root, name)
     return f"'{name}' has no {which}; promote a version with `fl models promote {name}/{there[-1]}`."
 
 

@@ -51,10 +51,14 @@ def main(arguments: argparse.Namespace) -> None:
 
 def _list(arguments: argparse.Namespace, root: Any) -> tuple[dict[str, Any], Lines]:
     from fl_core import registry
+    from fl_core.errors import InputError
 
     wanted = registry.split(arguments.model)[0] if arguments.model else None
+    there = registry.names(root)
+    if wanted is not None and wanted not in there:
+        raise InputError(registry.why_not_published(root, wanted))
     models, lines = [], []
-    for name in registry.names(root):
+    for name in there:
         if wanted not in (None, name):
             continue
         marks = {word: pointer.version for word in (registry.LATEST, registry.PRODUCTION) if (pointer := registry.read_pointer(root, name, word))}

@@ -97,6 +97,8 @@ def test_a_version_that_cannot_be_read_is_listed_as_such(tmp_path: Path, capsys:
     FileStore(tmp_path).put("models/digits/1/record.json", b"damaged")
     assert main(["models", "list", "--store", str(tmp_path)]) == 0
     assert capsys.readouterr().out.startswith("digits/1  'models/digits/1/record.json' is not JSON")
+    assert main(["models", "list", "digit", "--store", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"No model 'digit' was published to file://{tmp_path}; did you mean 'digits'?\n"
 
 
 def test_a_person_reads_the_models_as_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
