@@ -76,6 +76,11 @@ class Comparison:
         return max(len(one.outcomes) for one in self.combinations)
 
     @property
+    def seeds_told(self) -> str:
+        """The same in words, which say so where others have fewer."""
+        return f"{'up to ' if any(len(one.outcomes) < self.seeds for one in self.combinations) else ''}{self.seeds} seeds"
+
+    @property
     def is_simulated(self) -> bool:
         """Whether any of the runs has a time on simulated devices."""
         return any(is_simulated(outcome) for one in self.combinations for outcome in one.outcomes)

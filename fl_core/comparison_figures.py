@@ -71,7 +71,7 @@ def costs(comparison: Comparison) -> list[Column]:
 
 def caption(comparison: Comparison) -> str:
     """What the figures are means of."""
-    return f"Means over {comparison.seeds} seeds ± their standard deviation." if comparison.seeds > 1 else "One run each."
+    return f"Means over {comparison.seeds_told} ± their standard deviation." if comparison.seeds > 1 else "One run each."
 
 
 def _count(one: Combination) -> str:

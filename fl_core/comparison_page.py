@@ -77,7 +77,7 @@ def _headline(comparison: Comparison) -> Html:
     runs = [outcome for one in comparison.combinations for outcome in one.outcomes]
     left = [f"{sum(run.status == status for run in runs)} {status}" for status in ("failed", "not finished") if any(run.status == status for run in runs)]
     pill = tag("span", ", ".join(left), class_="pill open") if left else tag("span", "finished", class_="pill")
-    seeds = f" × {comparison.seeds} seeds" if comparison.seeds > 1 else ""
+    seeds = f" × {comparison.seeds_told}" if comparison.seeds > 1 else ""
     lead = f"{_count(len(comparison.combinations), 'combination')}{seeds}, {_count(len(runs), 'run')}"
     above = tag("p", "Federated training · comparison", class_="eyebrow")
     return tag("header", above, tag("h1", comparison.title), tag("p", pill, lead, class_="lead"), tag("p", verdict(comparison), class_="lead"))

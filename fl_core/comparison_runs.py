@@ -1,5 +1,6 @@
 """Runs what a comparison planned, on one warm pool: what is there already is read, what was interrupted is gone on with, a run that fails ends no other."""
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -110,10 +111,23 @@ def find_runs(places: Sequence[str]) -> list[str]:
     return found
 
 
+def _in_order(name: str) -> list[str | float]:
+    """What to sort a folder's name by, so that numbers in it count as numbers.
+
+    >>> sorted(["epochs=20", "epochs=5", "rate=0.5", "rate=1e-05"], key=_in_order)
+    ['epochs=5', 'epochs=20', 'rate=1e-05', 'rate=0.5']
+    """
+    return [float(word) if place % 2 else word for place, word in enumerate(re.split(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)", name))]
+
+
 def _below(folder: Path, deep: int) -> list[Path]:
     if (folder / MANIFEST).is_file():
         return [folder]
     if deep == 0 or not folder.is_dir():
         return []
-    inner = (path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.endswith(".private") and not path.name.startswith("."))
+    inner = (
+        path
+        for path in sorted(folder.iterdir(), key=lambda path: _in_order(path.name))
+        if path.is_dir() and not path.name.endswith(".private") and not path.name.startswith(".")
+    )
     return [found for path in inner for found in _below(path, deep - 1)]

@@ -3,6 +3,7 @@ import doctest
 import fl_core.comparison_figures
 from fl_core.comparison import Comparison, Mean, Target, compare
 from fl_core.comparison_figures import called, caption, costs, results, spread, verdict
+from fl_core.comparison_page import render
 from tests.fl_core.outcomes import a_combination, an_outcome
 from tests.fl_core.test_comparison import AVG, SCAFFOLD
 
@@ -78,6 +79,12 @@ def test_the_verdict_names_the_best_and_whether_seeds_could_have_made_it() -> No
 def test_one_combination_has_no_verdict() -> None:
     assert verdict(compare([AVG])) == ""
     assert caption(compare([AVG])) == "Means over 2 seeds ± their standard deviation."
+
+
+def test_combinations_of_fewer_seeds_are_not_passed_off_as_having_as_many() -> None:
+    uneven = compare([AVG, a_combination("once", an_outcome([0.1, 0.5]))])
+    assert caption(uneven) == "Means over up to 2 seeds ± their standard deviation."
+    assert "2 combinations × up to 2 seeds, 3 runs" in render(uneven, "fl compare runs")
 
 
 def test_runs_without_a_varied_key_are_called_by_their_job() -> None:

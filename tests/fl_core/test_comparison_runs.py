@@ -1,11 +1,13 @@
 """Planned runs on the session's warm pool: what is there is read, what was interrupted goes on, what fails ends no other."""
 
+import doctest
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+import fl_core.comparison_runs
 from fl_core.comparison import Target
 from fl_core.comparison_plan import Planned, plan
 from fl_core.comparison_runs import check, find_runs, gather, is_begun, run_all
@@ -121,6 +123,7 @@ def test_runs_are_found_in_folders_of_folders_but_not_in_private_places(tmp_path
         (tmp_path / name / "job").mkdir(parents=True)
         (tmp_path / name / "job/manifest.json").touch()
     below = [str(tmp_path / "a/seed-1"), str(tmp_path / "b/seed-1")]
+    assert doctest.testmod(fl_core.comparison_runs).failed == 0
     assert find_runs([str(tmp_path)]) == below
     assert find_runs([below[1], str(tmp_path / "a"), "s3://bucket/runs/x", below[1]]) == [below[1], below[0], "s3://bucket/runs/x"]
     with pytest.raises(InputError, match=r"There is no run in .*/1. or 3 folders deep below it"):
