@@ -25,6 +25,8 @@ def write_deal(job: Job, path: Path) -> dict[str, int]:
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
+    except FileExistsError as error:
+        raise InputError(f"'{path}' exists already; name another file.") from error
     except OSError as error:
         raise InputError(f"The page cannot be written to '{path}': {error.strerror}.") from error
     return counts

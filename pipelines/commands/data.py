@@ -21,9 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     card.add_argument("job", metavar="JOB", help="the job file")
     card.add_argument("--worker", required=True, metavar="NAME", help="the worker, as the job calls it")
+    card.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override a key of the job, as in its run")
     card.add_argument("-o", "--out", required=True, metavar="FILE", help="the file to write")
     check = _add(actions, "check", _compare, "compare the workers' data cards before training; exit 2 where they do not match")
     check.add_argument("job", metavar="JOB", help="the job file")
+    check.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override a key of the job, as in its run")
     check.add_argument("cards", nargs="+", metavar="CARD", help="the cards: from `fl data card`, or of a run, RUN/job/cards/WORKER.json")
     check.add_argument("--uneven-labels", action="store_true", help="workers may have other labels than the rest")
     leaf = actions.add_parser("leaf", help="LEAF's data: make, sample, split and count them", description="LEAF's data: make, sample, split and count them.")
@@ -103,11 +105,13 @@ def _card(arguments: argparse.Namespace) -> Found:
     from fl_core.federation import make_card, open_household
     from fl_core.job import load_job
 
-    job = load_job(arguments.job)
+    job = load_job(arguments.job, arguments.overrides)
     card = make_card(job, arguments.worker, open_household(job, arguments.worker))
     try:
         with Path(arguments.out).open("xb") as file:
             file.write(encode_record(card))
+    except FileExistsError as error:
+        raise InputError(f"'{arguments.out}' exists already; name another file.") from error
     except OSError as error:
         raise InputError(f"The card cannot be written to '{arguments.out}': {error.strerror}.") from error
     return card, [f"The card of '{arguments.worker}' was written to {arguments.out}."]
@@ -121,7 +125,7 @@ def _compare(arguments: argparse.Namespace) -> Found:
     from fl_core.meaning import find_untold
 
     cards = [read_card(Path(path)) for path in arguments.cards]
-    mismatches = find_mismatches(load_job(arguments.job), cards, uneven_labels=arguments.uneven_labels)
+    mismatches = find_mismatches(load_job(arguments.job, arguments.overrides), cards, uneven_labels=arguments.uneven_labels)
     untold = find_untold({card["worker"]: card for card in cards})
     lines = mismatches or [f"The {len(cards)} cards match.", *untold]
     return {"workers": [card["worker"] for card in cards], "mismatches": mismatches, "not_compared": untold}, lines

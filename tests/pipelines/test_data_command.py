@@ -172,6 +172,16 @@ def test_a_card_is_not_written_over_another(job_file: Path, capsys: pytest.Captu
     before = path.read_bytes()
     assert main(["data", "card", str(job_file), "--worker", "worker-1", "-o", str(path)]) == 2
     assert path.read_bytes() == before
+    assert capsys.readouterr().err == f"'{path}' exists already; name another file.\n"
+
+
+def test_cards_are_made_and_compared_of_the_job_as_it_is_overridden(job_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    card, change = job_file.parent / "card.json", ["--set", "federation.workers=1", "--set", "data.partition.clients=3"]
+    assert main(["data", "card", str(job_file), "--worker", "worker-0", "-o", str(card), *change]) == 0
+    assert len(json.loads(card.read_text())["sizes"]) == 3
+    assert main(["data", "check", str(job_file), str(card)]) == 2
+    assert main(["data", "check", str(job_file), str(card), *change]) == 0
+    assert capsys.readouterr().out.endswith("The 1 cards match.\n")
 
 
 def test_a_page_shows_who_holds_what(job_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,6 +189,8 @@ def test_a_page_shows_who_holds_what(job_file: Path, capsys: pytest.CaptureFixtu
     assert main(["data", "show", str(job_file), "--set", "data.partition.clients=3", "-o", str(page), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"page": str(page), "clients": 3, "shown": 3, "examples": 1438}
     assert "who holds what" in page.read_text()
+    assert main(["data", "show", str(job_file), "-o", str(page)]) == 2
+    assert capsys.readouterr().err == f"'{page}' exists already; name another file.\n"
 
 
 def test_a_run_s_metrics_are_written_and_printed(tmp_path: Path, pool: Pool, capsys: pytest.CaptureFixture[str]) -> None:
