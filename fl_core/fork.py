@@ -5,6 +5,7 @@ from pathlib import Path
 from fl_core.errors import InputError
 from fl_core.run_folder import Run, evaluation_key, metrics_key, state_key
 from fl_core.runner import check_is_leader, open_run, private_store
+from fl_core.sentence import ranges
 from fl_core.store import FileStore, Store
 from fl_core.strategy import check_waits
 
@@ -20,7 +21,8 @@ def fork(folder: str | Path, round: int, out: str | Path) -> Run:
     check_is_leader(old)
     check_waits(old.strategy, old.job.strategy.name)
     if not old.store.exists(state_key(round)):
-        raise InputError(f"The state of round {round} of {old.store.uri} was not kept; kept are {_kept(old)}.")
+        why = "was not kept" if 0 < round <= old.last_round() else "was never made"
+        raise InputError(f"The state of round {round} of {old.store.uri} {why}; kept are those of rounds {_kept(old)}.")
     for key in old.store.list("rounds/") + old.store.list("job/"):
         if _is_before(old, key, round):
             place.put(key, old.store.get(key))
@@ -29,8 +31,8 @@ def fork(folder: str | Path, round: int, out: str | Path) -> Run:
 
 
 def _kept(run: Run) -> str:
-    rounds = [key.split("/")[1] for key in run.store.list("rounds/") if key.endswith("/state.safetensors")]
-    return ", ".join(str(int(word)) for word in rounds)
+    rounds = [int(key.split("/")[1]) for key in run.store.list("rounds/") if key.endswith("/state.safetensors")]
+    return ranges(rounds)
 
 
 def _is_before(run: Run, key: str, round: int) -> bool:

@@ -66,6 +66,17 @@ def ended(text: str) -> str:
     return line if line.endswith("?") else f"{line.rstrip('.')}."
 
 
+def ranges(numbers: Iterable[int]) -> str:
+    """Rising numbers as text, those in a row as one: 1-3, 7."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
+
+
 def unknown(key: str, known: Iterable[str]) -> str:
     """The sentence about a key that nobody knows."""
     return f"'{key}' is no key of a job; {did_you_mean(key.rpartition('.')[2], known)}"

@@ -29,6 +29,7 @@ from fl_core.run_folder import (
     plan_key,
     state_key,
 )
+from fl_core.sentence import ranges
 from fl_core.server import next_state
 from fl_core.signing import check_public_key
 from fl_core.store import DictStore, Store
@@ -301,15 +302,5 @@ def _strangers(run: Run, result: Verification) -> None:
 
 def sentence(result: Verification) -> str:
     """What was verified, in one line."""
-    kept = f"rounds {_ranges(result.replayed)} merged again" if result.replayed else "no round kept both state and replies, so none was merged again"
+    kept = f"rounds {ranges(result.replayed)} merged again" if result.replayed else "no round kept both state and replies, so none was merged again"
     return f"digest {result.digest}; {kept}; of {len(result.not_kept)} rounds the replies or states were not kept, their signatures and chain were checked."
-
-
-def _ranges(numbers: list[int]) -> str:
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    return ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
