@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydantic import ConfigDict, ValidationError, validate_call
+from pydantic_core import ErrorDetails
 
 from fl_core.errors import FederationError, InputError, did_you_mean
 from fl_core.sentence import ended, key_of, say, worst
@@ -24,13 +25,21 @@ def build(builder: Callable[..., Any], kind: str, name: str, options: Mapping[st
         return checked(**options, **more)
     except ValidationError as error:
         found = worst(error)
-        raise InputError(say(found, f"{kind}.{key_of(found)}")) from error
+        key = f"{kind}.{key_of(found)}"
+        raise InputError(say(found, key, {key: way_out} if (way_out := _close_key(builder, found)) else {})) from error
     except FederationError:
         raise
     except Exception as error:
         if isinstance(error, ValueError) and str(error).partition(" ")[0] in {*options, *more}:
             raise InputError(f"{kind}.{ended(str(error))}") from error
         raise InputError(f"The {kind} '{name}' cannot be built: {type(error).__name__}: {ended(str(error))}") from error
+
+
+def _close_key(builder: Callable[..., Any], found: ErrorDetails) -> str:
+    """What an unknown key of an option with keys of its own may have meant; empty for all else."""
+    option, word = found["loc"][0], found["loc"][-1]
+    known = getattr(inspect.signature(builder).parameters[str(option)].annotation, "model_fields", {}) if found["type"] == "extra_forbidden" else {}
+    return did_you_mean(str(word), known) if known else ""
 
 
 def _check_names(builder: Callable[..., Any], kind: str, name: str, options: Mapping[str, Any], more: Mapping[str, Any], also: Iterable[str]) -> None:

@@ -103,7 +103,7 @@ def test_what_a_wrapper_wraps_says_how_much_a_client_trains() -> None:
 
 
 def test_an_unknown_key_of_devices_is_one_sentence() -> None:
-    with pytest.raises(InputError, match=r"selection.devices.sped is 2; nobody knows that key, so leave it out."):
+    with pytest.raises(InputError, match=r"selection.devices.sped is 2; did you mean 'spread'\?"):
         load_strategy(parse_job(JOB, ["selection={name: uniform, clients_per_round: 1, devices: {sped: 2}}"]))
 
 

@@ -51,7 +51,7 @@ def test_two_thirds_of_the_devices_lie_within_the_spread() -> None:
 
 def test_an_unknown_key_of_devices_is_refused() -> None:
     job = parse_job(JOB, ["selection={name: deadline_aware, clients_per_round: 1, deadline_seconds: 5, devices: {sped: 2}}"])
-    with pytest.raises(InputError, match=r"selection.devices.sped is 2; nobody knows that key, so leave it out."):
+    with pytest.raises(InputError, match=r"selection.devices.sped is 2; did you mean 'spread'\?"):
         job.build("selection", job.selection)
 
 
