@@ -60,14 +60,14 @@ def open_private(uri: str) -> Store:
 
 
 def open_store(uri: str) -> Store:
-    """Opens `file://PATH` or a plain path (relative ones count from the working directory), `s3://bucket/prefix`, or `memory://`."""
+    """Opens `file://PATH` or a plain path (relative ones count from the working directory), `s3://bucket/prefix`, and nothing else."""
     scheme, separator, rest = uri.partition("://")
     if not separator:
         return FileStore(Path(uri))
     if scheme == "file" and rest:
         return FileStore(Path(rest))
     if scheme == "memory":
-        return DictStore({})
+        raise InputError("The store 'memory://' is a dict in one process, where no other finds it; write file://FOLDER or s3://BUCKET/PREFIX.")
     if scheme == "s3":
         from fl_core.s3 import open_s3_store  # here, because it needs this file, and because a folder need not pay for an S3 client
 
