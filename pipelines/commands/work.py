@@ -37,6 +37,8 @@ def main(arguments: argparse.Namespace) -> None:
         if arguments.dry_run:
             from fl_core.leaving import what_leaves
 
+            if arguments.trust_any_program:
+                _tell(arguments.worker)("this list does not bind, because --trust-any-program was said: the run's strategy and evaluation decide what leaves")
             print(json.dumps(what_leaves(job, arguments.worker, pool, open_store(arguments.store)), indent=2))
             return
         arguments.way_on = "the same command again goes on from there"

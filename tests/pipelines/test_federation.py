@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from fl_core.store import FileStore
+from pipelines.cli import main
 from tests.jobs import DIGITS
 
 FL = str(Path(sys.executable).with_name("fl"))
@@ -27,3 +30,16 @@ def test_two_runs_in_a_row_end_well_under_the_keys_of_the_first(tmp_path: Path) 
     keys = [key.split("/")[0] for key in FileStore(tmp_path / "house-1").list("")]
     assert keys.count("keys") == keys.count("trusted_server_keys") == 1
     assert keys.count("clients") == 2 * 3 * 2, "two runs, three clients, two rounds"
+
+
+@pytest.mark.usefixtures("warm")
+def test_a_list_of_what_leaves_says_where_it_does_not_bind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "job.yaml").write_text(DIGITS)
+    words = ["work", str(tmp_path / "job.yaml"), "--store", str(tmp_path / "root"), "--run", "spring", "--worker", "worker-1", "--dry-run"]
+    assert main(words) == 0
+    bound = capsys.readouterr()
+    assert "does not bind" not in bound.err
+    assert main([*words, "--trust-any-program"]) == 0
+    told = capsys.readouterr()
+    assert told.out == bound.out
+    assert "worker-1: this list does not bind, because --trust-any-program was said" in told.err
