@@ -114,7 +114,7 @@ def _card_row(name: str, card: Mapping[str, Any]) -> list[str]:
 
 def reproduce(facts: Facts, job: Job) -> Html:
     """The commands that end in the same digest, what it rests on, and the job itself."""
-    how = _commands(facts)
+    how = _commands(facts, job)
     pairs = [("expected digest", whole(facts.summary["digest"]) if facts.summary else "not known before the run is finished")]
     pairs += [("job digest", whole(facts.manifest["digest"]))]
     pairs += [(f"code: {name}", whole(sha)) for name, sha in sorted(facts.manifest.get("code", {}).items())]
@@ -129,16 +129,16 @@ def reproduce(facts: Facts, job: Job) -> Html:
     return section("Reproduce it", how, _pairs(pairs), text, note=note)
 
 
-def _commands(facts: Facts) -> Html:
+def _commands(facts: Facts, job: Job) -> Html:
     given = facts.manifest.get("given", [])
     if given:
         return tag("p", f"This run was given its {' and '.join(given)} as Python objects; the job file alone does not bring it back.", class_="note")
-    lines = ["# in the run's folder"]
-    if facts.manifest.get("code"):
-        lines += ["mkdir again && cp job/job.yaml again/ && cp -r job/code/. again/", "fl run again/job.yaml --out again/run --json"]
-    else:
-        lines += ["fl run job/job.yaml --out again --json", "# or with the job below saved as job.yaml", "fl run job.yaml --json"]
-    return tag("pre", tag("code", "\n".join(lines)), tabindex=0)
+    code = " job/code/." if facts.manifest.get("code") else ""
+    lines = ["# in the run's folder, outside of which it is trained again", f'again=$(mktemp -d) && cp -r job/job.yaml{code} "$again"']
+    shown = tag("pre", tag("code", "\n".join([*lines, 'fl run "$again/job.yaml" --store "$again/store" --json'])), tabindex=0)
+    if not any(worker.data for worker in job.workers) and (facts.summary or {}).get("runner") != "live":
+        return shown
+    return join([shown, tag("p", "Where workers have data of their own, this takes the data of all of them in one place.", class_="note")])
 
 
 def spans(rounds: Iterable[int]) -> str:

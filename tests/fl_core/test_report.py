@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from fl_core.journal import journal
 from fl_core.names import NumberedNames
 from fl_core.report import render, write
 from fl_core.report_facts import read_facts, stage_seconds
+from fl_core.report_sections import _commands
 from fl_core.run_folder import MANIFEST, Run, card_key, close_key, metrics_key, plan_key, state_key
 from fl_core.signing import SERVER, make_key
 from fl_core.store import DictStore, FileStore, Store
@@ -93,8 +95,32 @@ def test_a_finished_run_shows_its_name_final_metric_digest_and_how_to_reproduce_
     assert "<h1>wards</h1>" in page
     assert '<div class="value">0.8</div>' in page
     assert f'<code class="whole">{DIGEST}</code>' in page
-    assert "fl run job/job.yaml" in page
+    assert "again/job.yaml" in page
     assert "not finished" not in page
+
+
+@pytest.mark.parametrize("has_code", [False, True])
+def test_the_commands_that_reproduce_a_run_write_nothing_into_its_folder(has_code: bool, tmp_path: Path) -> None:
+    run = a_run(["ann"], [({"ann": 2.0}, {})])
+    folder, again = tmp_path / "run", tmp_path / "again"
+    for key in ("job/job.yaml", *(["job/code/mine.py"] if has_code else [])):
+        FileStore(folder).put(key, b"x")
+    again.mkdir()
+    facts = read_facts(run)
+    told = _commands(replace(facts, manifest={**facts.manifest, "code": {"mine.py": DIGEST} if has_code else {}}), run.job)
+    script = f"set -e\nmktemp() {{ echo '{again}'; }}\nfl() {{ echo \"$@\"; }}\n{unescape(re.sub('<[^>]+>', '', str(told)))}"
+    said = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=True).stdout
+    assert said == f"run {again}/job.yaml --store {again}/store --json\n"
+    assert sorted(path.name for path in again.iterdir()) == ["job.yaml", *(["mine.py"] if has_code else [])]
+    assert FileStore(folder).list("") == ["job/code/mine.py", "job/job.yaml"][not has_code :]
+
+
+def test_a_federation_is_reproduced_where_all_its_data_are() -> None:
+    wards = "federation: {workers: [{name: worker-0, data: {name: digits}}]}\n"
+    own = parse_job(f"format: 1\nname: wards\nprogram: fl_core.programs.digits:program\ndata: {{name: digits}}\nrounds: 3\n{wards}")
+    takes_all = "takes the data of all of them in one place"
+    assert takes_all in render(a_run(["ann"], [({"ann": 2.0}, {})], job=own))
+    assert takes_all not in render(TWO)
 
 
 def test_an_unfinished_run_says_so_and_how_to_go_on() -> None:
