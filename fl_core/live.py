@@ -75,11 +75,12 @@ def _lead(run: Run, start_seconds: float, on_round: OnRound | None) -> Record:
             due = worker.newly_due(run.job, round, arrivals_are_measured=measurements is not None)
             due = asynchronous.still_due(run, due) if measurements else due
             _await_evaluations(run, round, due, measuring)
+            is_new = round > before or not run.store.exists(close_key(round))
             if _lead_round(run, round, replies):
                 break
             newest = measurements.look(round) if measurements else max(due, default=newest)
             if on_round:
-                on_round(progress_of(run, round, newest, time.perf_counter() - begun))
+                on_round(progress_of(run, round, newest, time.perf_counter() - begun, is_new=is_new))
             round += 1
     seconds = elapsed_seconds(run)
     return finish(whole, {"runner": "live", "seconds": seconds, "rounds_per_second": (round - 1) / seconds, "resumed_from": before - 1 if before > 1 else None})

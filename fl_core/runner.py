@@ -56,7 +56,8 @@ class Result:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is after a round: of `rounds` at most, the newest metrics, and the round's examples and seconds; `run` has all else."""
+    """How far a run is after a round: of `rounds` at most, the newest metrics, and the round's examples and seconds; `run` has all else. `measured` is the
+    round after which the metrics were measured, all but `train_loss`, which is the round's own. A round that was found done has no examples."""
 
     round: int
     rounds: int
@@ -64,6 +65,7 @@ class Progress:
     examples: int
     seconds: float
     run: Run
+    measured: int
 
 
 OnRound = Callable[[Progress], None]
@@ -229,7 +231,7 @@ def go_on(one: Run, pool: Pool, *, on_round: OnRound | None = None, resumed_from
         _stage(one, "close", round, lambda: server.aggregate(one, round, len(one.strategy.exchanges) - 1, replies))  # noqa: B023
         _stage(one, "evaluate", round + 1, lambda: worker.evaluate(one, round + 1, measuring, pool))  # noqa: B023
         if on_round:
-            on_round(progress_of(one, round, round + 1, time.perf_counter() - begun))
+            on_round(progress_of(one, round, round + 1, time.perf_counter() - begun, is_new=replies is not None))
         round += 1
     seconds = time.perf_counter() - start
     facts = {"runner": "process", "seconds": seconds, "rounds_per_second": (round - max(first, 1)) / seconds, "resumed_from": resumed_from}
@@ -250,13 +252,14 @@ def _stage(one: Run, stage: str, round: int, call: Callable[[], Any]) -> None:
         call()
 
 
-def progress_of(one: Run, round: int, measured: int, seconds: float) -> Progress:
-    """How far the run is after a round that is closed; `measured` is the round whose first state's metrics are shown."""
+def progress_of(one: Run, round: int, measured: int, seconds: float, *, is_new: bool = True) -> Progress:
+    """How far the run is after a round that is closed; `measured` is the round whose first state's metrics are shown, `is_new` whether the round was trained
+    in these seconds."""
     closed = one.record(close_key(round))
     losses = [figures["loss"] for figures in closed["clients"].values() if "loss" in figures]
     found = merge_metrics(one, measured) or {"metrics": {}}
     metrics = dict(found["metrics"]) | ({"train_loss": sum(losses) / len(losses)} if losses else {})
-    return Progress(round, one.job.rounds, metrics, examples_of(closed), seconds, one)
+    return Progress(round, one.job.rounds, metrics, examples_of(closed) if is_new else 0, seconds, one, measured - 1)
 
 
 def last_progress(result: Result) -> Progress | None:

@@ -47,8 +47,13 @@ def _plain_lines(name: str) -> "OnRound":
 
 def _facts(progress: "Progress") -> str:
     names = sorted(progress.metrics, key=lambda name: (name not in ("loss", "accuracy"), name))[:SHOWN_METRICS]
-    metrics = " ".join(f"{name} {progress.metrics[name]:.4g}" for name in names)
-    return f"{metrics} {progress.examples / max(progress.seconds, 1e-9):,.0f} examples/s"
+    words = [f"{name} {progress.metrics[name]:.4g}" for name in names]
+    measured = [name for name in names if name != "train_loss"]
+    if measured and progress.measured != progress.round:
+        words.insert(names.index(measured[-1]) + 1, f"(of round {progress.measured})")
+    if progress.examples:
+        words.append(f"{progress.examples / max(progress.seconds, 1e-9):,.0f} examples/s")
+    return " ".join(words)
 
 
 def said_of_publication(published: Mapping[str, Any]) -> str:

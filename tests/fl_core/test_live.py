@@ -92,7 +92,7 @@ def test_held_out_parts_are_measured_by_their_own_workers(tmp_path: Path, start:
 def test_an_evaluation_is_merged_once_it_was_waited_for_and_not_before(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[int, int]] = []
 
-    def progress_of(run: Run, round: int, measured: int, seconds: float) -> None:
+    def progress_of(run: Run, round: int, measured: int, seconds: float, *, is_new: bool) -> None:
         asked.append((round, measured))
 
     monkeypatch.setattr("fl_core.live.progress_of", progress_of)

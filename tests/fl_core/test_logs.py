@@ -68,7 +68,7 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def progress(one: Run, round: int) -> Progress:
-    return Progress(round, one.job.rounds, {}, 60, 1.0, one)
+    return Progress(round, one.job.rounds, {}, 60, 1.0, one, round)
 
 
 def test_every_round_is_written_as_metrics_jsonl_holds_it(backend: str, tmp_path: Path, pool: Pool) -> None:
