@@ -22,7 +22,7 @@ from fl_core.run_folder import MANIFEST, Run, card_key, close_key, open_at, plan
 from fl_core.seat import STATUS
 from fl_core.section import FILE_NAME, NAME_RULE
 from fl_core.signing import SERVER, own_key
-from fl_core.store import PRIVATE, FileStore, Store, open_store
+from fl_core.store import PRIVATE, FileStore, Store, open_private, open_store
 from fl_core.strategy import check_waits
 from fl_core.summary import examples_of, merge_metrics, write_summary
 from fl_core.trust import known_server_key
@@ -160,6 +160,11 @@ def private_store(place: Store) -> Store:
     if isinstance(place, FileStore):
         return FileStore(place.root.with_name(f"{place.root.name}.private"), PRIVATE)
     return FileStore(Path("private") / place.uri.rpartition("/")[2], PRIVATE)
+
+
+def private_of(root: str, private: str | None) -> Store:
+    """A role's private place: the one that was named, or the one beside the store."""
+    return open_private(private) if private else private_store(open_store(root))
 
 
 def begin(one: Run, pool: Pool) -> None:

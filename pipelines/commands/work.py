@@ -13,7 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", required=True, metavar="NAME", help="the run's name")
     parser.add_argument("--worker", required=True, metavar="NAME", help="the worker's name in the job's federation")
     parser.add_argument(
-        "--private", metavar="URI", help="the organisation's private place, for its key and its clients' memory (default: beside the store, or ./private)"
+        "--private",
+        metavar="URI",
+        help="the organisation's private place, for its key and its clients' memory (default: beside the store, ROOT.private; ./private/NAME for s3://…/NAME)",
     )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override a key of the job")
     parser.add_argument("--processes", type=int, metavar="N", help="training processes (default: one a core)")
@@ -28,9 +30,9 @@ def main(arguments: argparse.Namespace) -> None:
     from fl_core.job import load_job
     from fl_core.live import work
     from fl_core.pool import open_pool
-    from fl_core.runner import private_store
+    from fl_core.runner import private_of
     from fl_core.stage import place_of
-    from fl_core.store import open_private, open_store
+    from fl_core.store import open_store
 
     job = load_job(arguments.job, arguments.overrides)
     with open_pool(arguments.processes) as pool:
@@ -43,7 +45,7 @@ def main(arguments: argparse.Namespace) -> None:
             return
         arguments.way_on = "the same command again goes on from there"
         place = place_of(arguments.store, arguments.run)
-        private = open_private(arguments.private) if arguments.private else private_store(open_store(arguments.store))
+        private = private_of(arguments.store, arguments.private)
         with observed(arguments.metrics_port, arguments.worker) as gauges:
             rounds = work(
                 arguments.run, place, private, arguments.worker, pool, job=job, trust_any_program=arguments.trust_any_program,

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from fl_core.run_folder import open_at
 from fl_core.store import FileStore
 from pipelines.cli import main
 from tests.jobs import DIGITS
 
+SHOWN = (["server", "--store", "file://root"], ["worker-1", "--private", "house-1"])
 FL = str(Path(sys.executable).with_name("fl"))
 
 
@@ -27,6 +29,9 @@ def test_two_runs_in_a_row_end_well_under_the_keys_of_the_first(tmp_path: Path) 
         assert ["for the first time" in err for _, err in said[1:]] == [run == "spring"] * 2
     assert summaries[0]["digest"] == summaries[1]["digest"]
     assert FileStore(tmp_path / "root.private").list("") == ["keys/server"]
+    shown = [subprocess.run([FL, "keys", "show", *words], cwd=tmp_path, text=True, capture_output=True, check=True).stdout.strip() for words in SHOWN]
+    run_of = FileStore(tmp_path / "root/runs/spring")
+    assert shown == [open_at(run_of, FileStore(tmp_path)).public_key(name) for name in ("server", "worker-1")]
     keys = [key.split("/")[0] for key in FileStore(tmp_path / "house-1").list("")]
     assert keys.count("keys") == keys.count("trusted_server_keys") == 1
     assert keys.count("clients") == 2 * 3 * 2, "two runs, three clients, two rounds"
