@@ -1,10 +1,12 @@
 """Where a run stands, read from the store alone: rounds, workers, who is waited for. Nothing of the run's code is run for it, because anybody may ask."""
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import Any
 
 from fl_core.codec import decode_record
 from fl_core.flight import flying
+from fl_core.journal import read_journal
 from fl_core.run_folder import Run, card_key, close_key, evaluation_key, metrics_key, plan_key, state_key
 from fl_core.seat import STATUS
 from fl_core.worker import is_measured, measures, newly_due, tasks_of
@@ -13,7 +15,7 @@ ANY_EXCHANGE = ""
 
 
 def status_of(run: Run) -> dict[str, Any]:
-    """Name, status (starting, running, stopped, finished), rounds closed, and of each worker its standing."""
+    """Name, status (starting, running, stopped, finished), rounds closed, when the run last gave a sign of life, and of each worker its standing."""
     last = run.last_round()
     plan = run.find(plan_key(last)) if last else None
     there = set(run.store.list("rounds/"))
@@ -21,16 +23,31 @@ def status_of(run: Run) -> dict[str, Any]:
     finished = run.store.exists("summary.json")
     return {
         "name": run.name, "status": "finished" if finished else "starting" if not last else said["status"], "why": said["why"],
-        "rounds": run.job.rounds, "rounds_closed": max(last - 1, 0), "round": last,
+        "rounds": run.job.rounds, "rounds_closed": max(last - 1, 0), "round": last, "last_sign": _last_sign(run),
         **({"in_flight": flying(plan)} if plan and "in_flight" in plan else {}),
         "workers": [{"name": section.name, "standing": _standing(run, section.name, last, plan, there)} for section in run.job.workers],
     }  # fmt: skip
 
 
+def _last_sign(run: Run) -> str | None:
+    """The time of the journal's newest line, which who died writes no more; None before the first."""
+    times = [time for event in read_journal(run) if (time := _time_of(event))]
+    return max(times).isoformat(timespec="milliseconds") if times else None
+
+
+def _time_of(event: Any) -> datetime | None:
+    """The time of a line of the journal, which anybody may have written; None where it tells none."""
+    try:
+        time = datetime.fromisoformat(event["time"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return time if time.tzinfo else None
+
+
 def _standing(run: Run, worker: str, round: int, plan: dict[str, Any] | None, there: Collection[str]) -> str:
     """`there` are the keys of all rounds."""
     if not run.store.exists(card_key(worker)):
-        return "has not arrived"
+        return "has not arrived: it is not started yet, or refused the job and left, which only its own output tells"
     if plan is None:
         arrivals_are_measured = "in_flight" in (run.find(plan_key(round - 1)) or {})
         due = _unmeasured(run, worker, newly_due(run.job, round, arrivals_are_measured), there)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from datetime import UTC, datetime
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,5 +19,12 @@ def main(arguments: argparse.Namespace) -> None:
         print(json.dumps(found))
         return
     print(f"{found['name']}: {found['status']}, {found['rounds_closed']} of {found['rounds']} rounds closed{', ' + found['why'] if found['why'] else ''}")
+    if found["last_sign"] and found["status"] in ("starting", "running"):
+        print(f"  last sign of life {_ago(found['last_sign'], datetime.now(UTC))}; who is killed says no more, and `running` stays")
     for worker in found["workers"]:
         print(f"  {worker['name']}: {worker['standing']}")
+
+
+def _ago(time: str, now: datetime) -> str:
+    """How long ago a time of the journal was."""
+    return f"{max((now - datetime.fromisoformat(time)).total_seconds(), 0):,.0f} s ago"
