@@ -15,7 +15,6 @@ from fl_core.codec import sha256
 from fl_core.errors import InputError
 from fl_core.reference import FOLDERS, resolve, user_file
 from fl_core.section import (
-    DataOrName,
     Evaluation,
     FederationSection,
     FileName,
@@ -29,12 +28,15 @@ from fl_core.section import (
     Schedule,
     Section,
     ServerSection,
+    SharedData,
+    SharedDataOrName,
     WorkerSection,
 )
 from fl_core.sentence import key_of, say, shown, unknown, worst
 from fl_core.yaml_text import read_yaml, write_yaml
 
 JOB_BYTES_MAX = 65_536
+OWN_DATA = "every worker of federation.workers names its own data; change it there."
 
 
 class Job(Section):
@@ -45,7 +47,7 @@ class Job(Section):
     program: NamedOrName
     strategy: NamedOrName = Named(name="fed_avg")
     selection: NamedOrName = Named(name="everyone")
-    data: DataOrName
+    data: SharedDataOrName = SharedData()
     federation: FederationSection = FederationSection()
     rounds: Annotated[int, Field(ge=1, le=1_000_000)]
     stop_when: Mapping[str, float] = Field(default={})
@@ -68,6 +70,12 @@ class Job(Section):
     def _agrees(self) -> "Job":
         if self.privacy:
             raise ValueError(f"privacy is {shown(self.privacy)}; this release offers no protection, leave it empty.")
+        if not self.data.name and not self.all_have_own_data:
+            key = "data" if self.data == SharedData() else "data.name"
+            raise ValueError(f"'{key}' is missing; a job needs it, unless every worker of federation.workers names its own data.")
+        odd = [*self.data.options, *(["partition"] if self.data.partition else [])]
+        if not self.data.name and odd:
+            raise ValueError(f"data.{odd[0]} has no effect: {OWN_DATA}")
         names = [worker.name for worker in self.workers]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
@@ -124,6 +132,11 @@ class Job(Section):
         return json.dumps({"job": self.text, "code": dict(self.code)}, sort_keys=True)
 
     @property
+    def all_have_own_data(self) -> bool:
+        """Whether every worker names its own data, so that of the job's `data` only `held_out` counts."""
+        return all(worker.data is not None for worker in self.workers)
+
+    @property
     def workers(self) -> list[WorkerSection]:
         """The workers, also of a numeric federation."""
         workers = self.federation.workers
@@ -159,6 +172,7 @@ def parse_job(text: str, overrides: Iterable[str] = (), *, folder: Path | None =
     content = read_yaml(text, what)
     if not isinstance(content, dict):
         raise InputError(f"{what} is {'empty' if content is None else f'a {type(content).__name__}'}; a job holds keys and values.")
+    overrides = list(overrides)
     for override in overrides:
         _override(content, override)
     if "format" in content and content["format"] != 1:
@@ -173,9 +187,11 @@ def parse_job(text: str, overrides: Iterable[str] = (), *, folder: Path | None =
         if not math.isfinite(number):
             raise InputError(f"{key} is {number}; it is a number, neither NaN nor Inf.")
     try:
-        return Job(**content, code=dict(code or {}))
+        job = Job(**content, code=dict(code or {}))
     except ValidationError as error:
         raise InputError(_sentence(error)) from error
+    _check_effects(job, overrides)
+    return job
 
 
 def _fractions(content: Any, key: str = "") -> Iterator[tuple[str, float]]:
@@ -200,6 +216,14 @@ def _override(content: dict[str, Any], override: str) -> None:
         if not isinstance(place, dict):
             raise InputError(f"'--set {override}': '{'.'.join(above[: i + 1])}' holds no keys.")
     place[last] = read_yaml(value, f"The value of '--set {override}'")
+
+
+def _check_effects(job: Job, overrides: Iterable[str]) -> None:
+    """InputError for an override of data that nobody opens."""
+    for override in overrides if job.all_have_own_data else ():
+        key = override.partition("=")[0].strip()
+        if key.split(".")[0] == "data" and key != "data.held_out":
+            raise InputError(f"'--set {override}' has no effect: {OWN_DATA}")
 
 
 def _absolute_paths(content: dict[str, Any], folder: Path) -> None:

@@ -52,7 +52,14 @@ class Data(Named):
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
+class SharedData(Data):
+    """The data of the workers that name none of their own; nameless where there are none such, and `held_out` counts for all."""
+
+    name: str = ""
+
+
 DataOrName = Annotated[Data, BeforeValidator(_named)]
+SharedDataOrName = Annotated[SharedData, BeforeValidator(_named)]
 
 
 class Optimizer(BaseModel):

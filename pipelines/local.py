@@ -114,7 +114,8 @@ def _run_pipelines(
 
 def _modules(job: Job) -> list[str]:
     """What the training processes of a job import, besides the user's own files."""
-    names = [("program", job.program.name), ("data", job.data.name), *(("data", worker.data.name) for worker in job.workers if worker.data)]
+    sections = [job.data, *(worker.data for worker in job.workers if worker.data)]
+    names = [("program", job.program.name), *(("data", section.name) for section in sections if section.name)]
     return sorted({module for kind, name in names if (module := module_of(kind, name))})
 
 

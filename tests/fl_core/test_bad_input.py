@@ -93,6 +93,19 @@ JOB_FILE = [
     Bad("a key that is there twice", "The job file 'job.yaml' is not YAML at line 2: the key 'rounds' is there twice.", "rounds: 1\nrounds: 2\n"),
     Bad("a job that is too big", f"The job file 'job.yaml' has 70000 bytes; a job has at most {JOB_BYTES_MAX}.", "#" * 70000),
     Bad("a missing key", "'rounds' is missing; a job needs it.", "{format: 1, name: a, program: digits, data: digits}"),
+    Bad(
+        "no data at all",
+        "'data' is missing; a job needs it, unless every worker of federation.workers names its own data.",
+        "{format: 1, name: a, program: digits, rounds: 1}",
+    ),
+    Bad(
+        "data without a loader",
+        "'data.name' is missing; a job needs it, unless every worker of federation.workers names its own data.",
+        {"data": {"path": "a.csv"}},
+    ),
+    Bad(
+        "a worker's data without a loader", "'federation.workers.0.data.name' is missing; a job needs it.", **workers({"name": "a", "data": {"path": "a.csv"}})
+    ),
     Bad("an older format", "The job file 'job.yaml' has format 0; this version reads format 1.", {"format": 0}),
     Bad("an unknown key", "'ronds' is no key of a job; did you mean 'rounds'?", {"ronds": 2}),
     Bad("an unknown key like none", f"'zebra' is no key of a job; known are {ALL_KEYS}.", {"zebra": "fast"}),

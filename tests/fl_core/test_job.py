@@ -136,3 +136,25 @@ def test_a_number_of_workers_names_them() -> None:
 
 def test_the_jobs_text_says_every_key() -> None:
     assert {"quorum: 0.6", "retries: 2", "keep_updates: last_round", "seed: 5"} <= set(tiny_job().text.splitlines())
+
+
+OWN_DATA = "{format: 1, name: a, program: digits, rounds: 1, federation: {workers: [{name: a, data: digits}, {name: b, data: breast_cancer}]}}"
+
+
+def test_a_job_whose_workers_name_their_own_data_needs_none() -> None:
+    job = parse_job(OWN_DATA)
+    assert (job.data.name, job.data.held_out) == ("", 0)
+    assert parse_job(OWN_DATA, ["data.held_out=0.2"]).data.held_out == 0.2
+    assert parse_job(job.text).digest == job.digest
+
+
+@pytest.mark.parametrize("override", ["data=digits", "data.path=a.csv", "data.partition.alpha=0.1"])
+def test_an_override_of_data_that_nobody_opens_is_refused(override: str) -> None:
+    shared = OWN_DATA.replace("rounds: 1", "rounds: 1, data: {name: digits, partition: iid}")
+    with pytest.raises(InputError, match=f"'--set {override}' has no effect: every worker of federation.workers names its own data; change it there"):
+        parse_job(shared, [override])
+
+
+def test_data_options_without_a_loader_are_refused_where_nobody_opens_them() -> None:
+    with pytest.raises(InputError, match=r"^data.path has no effect: every worker of federation.workers names its own data; change it there\.$"):
+        parse_job(OWN_DATA, ["data.path=a.csv"])

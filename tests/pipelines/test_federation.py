@@ -37,6 +37,25 @@ def test_two_runs_in_a_row_end_well_under_the_keys_of_the_first(tmp_path: Path) 
     assert keys.count("clients") == 2 * 3 * 2, "two runs, three clients, two rounds"
 
 
+def test_the_two_hospitals_of_the_page_train_as_it_says(tmp_path: Path) -> None:
+    page = Path("docs/federation.md").read_text().split("## Two hospitals")[1].split("\n## ")[0]
+    job = page.split("```yaml")[1].split("```")[0].replace("rounds: 20", "rounds: 2")
+    commands = [line.split()[1:] for line in page.splitlines() if line.startswith("    fl ")]
+    roles = []
+    for house, words in enumerate(commands):
+        place = tmp_path / f"house-{house}"
+        place.mkdir()
+        (place / "job.yaml").write_text(job)
+        if words[0] == "work":
+            rows = [f"{40 + row},{90 - row % 7 * house},{('benign', 'malignant', 'normal')[row % (house + 1)]}" for row in range(20)]
+            (place / "patients.csv").write_text("\n".join(["age,pressure,diagnosis", *rows]))
+        words = [str(tmp_path / "root") if word.startswith("s3:") else "private" if word == "/srv/fl" else word for word in words]
+        roles.append(subprocess.Popen([FL, *words, "--start-seconds", "60"], cwd=place, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+    said = [role.communicate(timeout=180) for role in roles]
+    assert [role.returncode for role in roles] == [0, 0, 0], said
+    assert "accuracy_held_out" in said[0][0]
+
+
 @pytest.mark.usefixtures("warm")
 def test_a_list_of_what_leaves_says_where_it_does_not_bind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "job.yaml").write_text(DIGITS)

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from fl_core.errors import InputError, QuorumError, TrainingError
-from fl_core.job import Job
+from fl_core.job import Job, parse_job
 from fl_core.journal import read_journal
 from fl_core.pool import Pool
 from fl_core.run_folder import Run, plan_key
 from fl_core.runner import Progress, Result, open_run, resume, run
-from pipelines.local import run_local
+from pipelines.local import _modules, run_local
 from tests.pipelines.small_jobs import CNN, GRU, SOFTMAX, small_job
 
 
@@ -163,3 +163,8 @@ def loss(net, batch):
 
 program = Program(good.model, loss, metrics=good.metrics)
 """
+
+
+def test_what_is_imported_ahead_is_what_the_workers_open() -> None:
+    job = parse_job("{format: 1, name: a, program: digits, rounds: 1, federation: {workers: [{name: a, data: digits}, {name: b, data: csv}]}}")
+    assert _modules(job) == ["fl_core.datasets.csv", "fl_core.datasets.digits", "fl_core.programs.digits"]
