@@ -310,7 +310,9 @@ def _read_job(store: Store, manifest: Record) -> Job:
     """The job that the manifest describes; InputError where it was edited. What was checked is what is used: each file is read once."""
     files = {}
     for name, digest in {JOB: manifest["job"], ROSTER: manifest["roster"], **{f"job/code/{n}": d for n, d in manifest["code"].items()}}.items():
-        data = bytes(store.get(name)) if store.exists(name) else b""
+        if not store.exists(name):
+            raise InputError(f"'{name}' in {store.uri} is missing; start a new run.")
+        data = bytes(store.get(name))
         if sha256(data) != digest:
             raise InputError(f"'{name}' in {store.uri} was changed after the run began; start a new run for another job.")
         files[name] = data.decode()

@@ -11,6 +11,7 @@ import pytest
 from fl_core import resume, run, signing
 from fl_core.codec import decode_record, decode_state, decode_tensors, digest_weights, encode_record, encode_state, encode_tensors, sha256
 from fl_core.errors import InputError, SignatureError
+from fl_core.generator import write_job
 from fl_core.pool import Pool
 from fl_core.run_folder import MANIFEST, Run, close_key, evaluation_key, plan_key, reply_key, state_key
 from fl_core.runner import begin, new_run, open_run
@@ -195,6 +196,13 @@ def test_a_run_that_stopped_is_good_and_said_to_be_unfinished(finished: Path) ->
     assert (whole.finished, whole.rounds) == (True, 3)
 
 
+def test_a_federation_that_is_yet_to_come_together_is_good(tmp_path: Path) -> None:
+    one = Run("r", tiny_job(), DictStore({}))
+    write_job(one, keys="roster")
+    result = verify(one.store)
+    assert (result.found, result.finished, result.rounds) == ([], False, 0)
+
+
 def test_a_run_that_was_cut_short_is_found_by_what_the_journal_tells_of_it(finished: Path) -> None:
     assert found_in(without(kept(finished), *LATER)) == ["'rounds/0003/plan.json' is missing.", "'summary.json' is missing."]
 
@@ -202,10 +210,13 @@ def test_a_run_that_was_cut_short_is_found_by_what_the_journal_tells_of_it(finis
 @pytest.mark.parametrize(
     ("key", "resting"),
     [
+        ("job/cards/worker-1.json", None),
         ("rounds/0002/plan.json", "'rounds/0003/close.json' is not part of the run."),
         ("rounds/0002/close.json", "'rounds/0003/plan.json' is not part of the run."),
         ("rounds/0004/plan.json", None),
         ("rounds/0004/state.safetensors", "'rounds/0003/state.safetensors' has the digest "),
+        ("rounds/0002/metrics.json", "'metrics.jsonl' does not say "),
+        ("journal.jsonl", None),
         ("summary.json", "'model.safetensors' is not part of the run."),
         ("model.safetensors", None),
     ],
@@ -214,6 +225,14 @@ def test_what_is_missing_is_said_and_what_rests_on_it_is_only_counted(finished: 
     result = verify(DictStore(without(kept(finished), key)))
     assert result.found == [f"'{key}' is missing."]
     assert any(found.startswith(resting) for found in result.resting) if resting else not result.resting
+
+
+def test_whatever_is_missing_verification_ends(finished: Path) -> None:
+    files = kept(finished)
+    ends = {key: found_in(without(files, key)) for key in files if key != MANIFEST}
+    fixed = [key for key in ends if key.startswith(("job/", "rounds/")) and key.endswith(("plan.json", "close.json", "yaml", "roster.json"))]
+    assert len(fixed) == 9
+    assert [key for key in fixed if not (len(ends[key]) == 1 and key in ends[key][0] and "is missing" in ends[key][0])] == []
 
 
 def test_where_there_is_no_run_or_no_key_the_input_is_wrong(finished: Path, tmp_path: Path) -> None:
