@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
+from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from fl_core.errors import InputError, did_you_mean
 from fl_core.job import Job
+from fl_core.reference import FOLDERS, module_of
 from fl_core.types import Examples
 
 if TYPE_CHECKING:
@@ -79,6 +82,20 @@ def load_program(job: Job) -> Program:
         if not callable(getattr(found, part)):
             raise InputError(f"The program '{job.program.name}' has no {part}; it is a function of the program.")
     return found
+
+
+def check_fits(job: Job, card: Mapping[str, Any]) -> None:
+    """InputError where options of a ready-made program speak of other data than a worker's card; what any other program makes of them it knows alone."""
+    builder = job.resolve("program", job.program.name)
+    if (module_of("program", job.program.name) or "").rpartition(".")[0] != FOLDERS["program"] or isinstance(builder, Program):
+        return
+    options = {name: parameter.default for name, parameter in signature(builder).parameters.items()} | job.program.options
+    features, labels = prod(card["x"]["shape"]), card["y"].get("range")
+    if options.get("features", features) != features:
+        raise InputError(f"program.features is {options['features']}, but the data have {features}; set it to {features}.")
+    if "classes" in options and labels and "int" in card["y"]["dtype"] and not 0 <= labels[0] <= labels[1] < options["classes"]:
+        classes = options["classes"]
+        raise InputError(f"program.classes is {classes}, so that labels go from 0 to {classes - 1}, but the data have labels from {labels[0]} to {labels[1]}.")
 
 
 def check_metric(name: str, known: Collection[str]) -> None:

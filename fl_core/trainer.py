@@ -22,7 +22,7 @@ from fl_core.errors import FederationError, InputError
 from fl_core.federation import Household, make_card, open_household, worker_section
 from fl_core.gate import check_measured
 from fl_core.job import Job, parse_bundle, parse_job
-from fl_core.program import Program, check_metric, load_program
+from fl_core.program import Program, check_fits, check_metric, load_program
 from fl_core.run_folder import Run, open_at, plan_key
 from fl_core.store import open_private, open_store
 from fl_core.types import Client, Correction, Examples, FederatedData, LocalWork, Task, Trained, Weights
@@ -66,6 +66,11 @@ class Home:
         context = self._context
         return open_at(open_store(context["store"]), open_private(context["private"]), pin=context["manifest"], given=self._given)
 
+    @property
+    def brought_a_program(self) -> bool:
+        """Whether the program was handed in as a Python object, whatever the job names."""
+        return "program" in self._given
+
     @cached_property
     def program(self) -> Program:
         return self._given.get("program") or load_program(self.job)
@@ -99,6 +104,8 @@ def ping(home: Home, say: Say) -> Record:
 def card(home: Home, say: Say, worker: str) -> Record:
     household = home.household(worker)
     record = make_card(home.job, worker, household)
+    if len(household.clients) and not home.brought_a_program:
+        check_fits(home.job, record)
     if home.job.engine == "batched":
         _together(home)
     if len(household.clients):

@@ -542,6 +542,12 @@ DATA = [
         **table("x,y\n1,0\n2,1\n", test_path="my.csv"),
     ),
     Bad(
+        "options of a ready-made program that do not fit the data",
+        "program.features is 3, but the data have 1; set it to 1.",
+        {"program": {"name": "logistic", "features": 3}, **table("", test_path="my.csv")["job"]},
+        {"my.csv": "x,y\n1,0\n2,1\n"},
+    ),
+    Bad(
         "a loader that raises",
         "The data 'my.py:mine' cannot be built: OSError: the disk is away.",
         {"data": "my.py:mine"},
