@@ -1,16 +1,20 @@
 """Every ready-made program: its shapes, its size, and that all of its parameters learn."""
 
+import re
+from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import paddle
 import pytest
+import yaml
 from paddle.nn import functional as F
 
 from fl_core.errors import InputError
 from fl_core.job import parse_job
 from fl_core.program import Program, load_program
-from fl_core.reference import built_in
+from fl_core.reference import built_in, resolve
 
 # Paddle says so at every training step with batch normalisation.
 pytestmark = pytest.mark.filterwarnings("ignore:When training, we now always track global mean and variance")
@@ -119,3 +123,14 @@ def test_wrong_options_are_refused_in_one_sentence(options: dict[str, Any], sent
     with pytest.raises(InputError) as caught:
         load("mlp", options)
     assert str(caught.value) == sentence
+
+
+def test_the_page_lists_every_program_with_its_options() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|([^|]*)\|", Path("docs/job.md").read_text().split("## Ready-made programs")[1], re.MULTILINE)
+    assert sorted(name for name, _ in rows) == built_in("program")
+    for name, told in rows:
+        builder = resolve("program", name, {})
+        parameters = {} if isinstance(builder, Program) else signature(builder).parameters
+        options = {word: None if one.default in (one.empty, None) else one.default for word, one in parameters.items()}
+        listed = yaml.safe_load("{" + ", ".join(re.findall("`([^`]*)`", told)) + "}")
+        assert {word: tuple(value) if isinstance(value, list) else value for word, value in listed.items()} == options, name
