@@ -123,8 +123,16 @@ def test_runs_are_found_in_folders_of_folders_but_not_in_private_places(tmp_path
         (tmp_path / name / "job").mkdir(parents=True)
         (tmp_path / name / "job/manifest.json").touch()
     below = [str(tmp_path / "a/seed-1"), str(tmp_path / "b/seed-1")]
-    assert doctest.testmod(fl_core.comparison_runs).failed == 0
     assert find_runs([str(tmp_path)]) == below
     assert find_runs([below[1], str(tmp_path / "a"), "s3://bucket/runs/x", below[1]]) == [below[1], below[0], "s3://bucket/runs/x"]
     with pytest.raises(InputError, match=r"There is no run in .*/1. or 3 folders deep below it"):
         find_runs([str(tmp_path / "1")])
+
+
+def test_runs_are_found_in_the_order_of_the_numbers_in_their_names(tmp_path: Path) -> None:
+    assert doctest.testmod(fl_core.comparison_runs).failed == 0
+    below = [str(tmp_path / f"local_epochs={epochs}") for epochs in (1, 5, 20)]
+    for name in below:
+        (Path(name) / "job").mkdir(parents=True)
+        (Path(name) / "job/manifest.json").touch()
+    assert find_runs([str(tmp_path)]) == below

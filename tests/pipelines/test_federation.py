@@ -38,7 +38,7 @@ def test_two_runs_in_a_row_end_well_under_the_keys_of_the_first(tmp_path: Path) 
 
 
 def test_the_two_hospitals_of_the_page_train_as_it_says(tmp_path: Path) -> None:
-    page = Path("docs/federation.md").read_text().split("## Two hospitals")[1].split("\n## ")[0]
+    page = (Path(__file__).parents[2] / "docs/federation.md").read_text().split("## Two hospitals")[1].split("\n## ")[0]
     job = page.split("```yaml")[1].split("```")[0].replace("rounds: 20", "rounds: 2")
     commands = [line.split()[1:] for line in page.splitlines() if line.startswith("    fl ")]
     roles = []

@@ -126,7 +126,7 @@ def test_wrong_options_are_refused_in_one_sentence(options: dict[str, Any], sent
 
 
 def test_the_page_lists_every_program_with_its_options() -> None:
-    rows = re.findall(r"^\| `(\w+)` \|([^|]*)\|", Path("docs/job.md").read_text().split("## Ready-made programs")[1], re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \|([^|]*)\|", (Path(__file__).parents[3] / "docs/job.md").read_text().split("## Ready-made programs")[1], re.MULTILINE)
     assert sorted(name for name, _ in rows) == built_in("program")
     for name, told in rows:
         builder = resolve("program", name, {})
