@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.harness import Benchmark, Goal, Measured
 from benchmarks.next_item import baselines
-from benchmarks.session_plan import ALONE_RATE, FEDERATED_RATE, TEST_STEPS_MAX, TRAINING_STEPS_MAX, WORKERS, items_of, plan, steps_of
+from benchmarks.session_plan import ALONE_RATE, FEDERATED_RATE, RATE_FLOOR, TEST_STEPS_MAX, TRAINING_STEPS_MAX, WORKERS, items_of, plan, steps_of
 from benchmarks.session_sets import GENERATED, describe_files, open_sets
 from benchmarks.session_training import MRR, RECALL, say, train_all
 from fl_core.datasets.generated_sessions import best_recall, make_world
@@ -45,7 +45,7 @@ def measure(
         "items": items_of(whole), "training_rows": len(whole), "training_steps": steps_of(whole),
         "test_rows": len(sets.test), "test_steps": steps_of(sets.test), "workers": WORKERS, "rounds": rounds, "local_epochs": planned.round_epochs,
         "central_epochs": planned.central_epochs, "quarter_epochs": planned.quarter_epochs, "batch_size": planned.batch_size,
-        "federated_rate": FEDERATED_RATE, "alone_rate": ALONE_RATE, "program": planned.program,
+        "federated_rate": FEDERATED_RATE, "alone_rate": ALONE_RATE, "rate_floor": RATE_FLOOR, "program": planned.program,
     }  # fmt: skip
     say(", ".join(f"{name} {value}" for name, value in settings.items()))
     if settings["test_steps"] < TEST_STEPS_MIN:

@@ -15,6 +15,8 @@ TRAINING_STEPS_MAX, TEST_STEPS_MAX = 500_000, 20_000
 NEGATIVES = 2048
 # Adam's: averaging shortens moves and cancels noise, so a federation takes longer steps.
 FEDERATED_RATE, ALONE_RATE = 0.01, 0.004
+# The rate falls by half a cosine to this share of it, in all models alike: a last round counts, and without it small sets are learnt by heart by then.
+RATE_FLOOR = 0.05
 # Sessions a batch: of so many steps there are batches enough to make them larger, which saves a third of Adam's time.
 BATCH_SIZES = {0: 50, 250_000: 100}
 # Small sets are gone through more often, so that each model learns from so many steps at least: (epochs at least, steps at least, epochs at most).

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.session_plan import ALONE_RATE, FEDERATED_RATE, WORKERS, Plan
+from benchmarks.session_plan import ALONE_RATE, FEDERATED_RATE, RATE_FLOOR, WORKERS, Plan
 from benchmarks.session_sets import GENERATED, Sets
 from fl_core import run
 from fl_core.job import Job, parse_job
@@ -37,7 +37,7 @@ def train_all(sets: Sets, planned: Plan, rounds: int) -> tuple[Found, Found, lis
 
 
 def _job(planned: Plan, rounds: int, epochs: int, workers: int = 1) -> Job:
-    """A job whose workers keep Adam's state from round to round; measured every second round where there are several, else every round.
+    """A job whose workers keep Adam's state from round to round, at a rate that falls; measured every second round where there are several, else every one.
 
     Its data are handed to it when it runs.
     """
@@ -45,7 +45,10 @@ def _job(planned: Plan, rounds: int, epochs: int, workers: int = 1) -> Job:
         "format": 1, "name": "gru4rec", "program": planned.program,
         "strategy": {"name": "fed_avg", "local_epochs": epochs, "batch_size": planned.batch_size},
         "data": GENERATED, "federation": {"workers": workers}, "rounds": rounds, "evaluate": {"every_rounds": 2 if workers > 1 else 1},
-        "optimizer": {"name": "Adam", "learning_rate": FEDERATED_RATE if workers > 1 else ALONE_RATE, "state": "keep"}, "seed": 1,
+        "optimizer": {
+            "name": "Adam", "learning_rate": FEDERATED_RATE if workers > 1 else ALONE_RATE, "state": "keep",
+            "schedule": {"name": "cosine", "floor": RATE_FLOOR},
+        }, "seed": 1,
     }  # fmt: skip
     return parse_job(yaml.safe_dump(content))
 
