@@ -56,5 +56,5 @@ def test_many_or_measured_labels_are_counted_in_ranges_and_none_is_lost(labels: 
 def test_a_page_is_not_written_over_another(tmp_path: Path) -> None:
     path = tmp_path / "deal.html"
     write_deal(many(2), path)
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match="exists already; name another file"):
         write_deal(many(2), path)
