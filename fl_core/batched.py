@@ -17,7 +17,7 @@ with warnings.catch_warnings():
 
 from fl_core.types import Examples, LocalWork, Trained, Weights
 
-CLIENTS_AT_ONCE = 32
+CLIENTS_AT_ONCE = 64
 Losses = Callable[[Mapping[str, Any], tuple[Any, Any]], Any]
 Open = Callable[[str], tuple[Examples, int]]
 
@@ -104,7 +104,8 @@ def _pad(batches: Sequence[Sequence[np.ndarray]], counts: Sequence[int], steps: 
     rows = np.zeros((steps, len(batches), size), np.int64)
     shares = np.zeros((steps, len(batches), size), np.float32)
     for k, mine in enumerate(batches):
-        for step, chosen in enumerate(mine):
-            rows[step, k, : len(chosen)] = chosen + starts[k]
-            shares[step, k, : len(chosen)] = 1 / len(chosen)
+        lengths = np.array([len(chosen) for chosen in mine])
+        filled = np.arange(size) < lengths[:, None]
+        rows[: len(mine), k][filled] = np.concatenate(mine) + starts[k]
+        shares[: len(mine), k] = filled / lengths[:, None]
     return rows, shares

@@ -7,7 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import cloudpickle
 import numpy as np
 
 from fl_core import learning
-from fl_core.batched import Groups, Losses
+from fl_core.batched import CLIENTS_AT_ONCE, Groups, Losses
 from fl_core.codec import Record, decode_tensors, encode_tensors
 from fl_core.data import open_data, split_held_out
 from fl_core.errors import FederationError, InputError
@@ -29,6 +29,7 @@ from fl_core.types import Client, Correction, Examples, FederatedData, LocalWork
 from fl_core.worker import tasks_of, train_part
 
 Say = Callable[[str], None]
+Halves = Callable[[str], tuple[Examples, Examples | None]]
 
 
 class Opened:
@@ -157,8 +158,12 @@ def train(home: Home, say: Say, round: int, worker: str, part: int, exchange: in
     household = home.household(worker)
     name = home.run.strategy.exchanges[exchange].name
     task = tasks_of(home.run.record(plan_key(round)), name, [worker])[part]
-    groups = _groups(home, household, task, skip) if home.job.engine == "batched" else None
-    train_part(home.run, task, lambda client, r, state: _open_client(home, household, client, r, state, groups), skip, say, exchange)
+    halves: Halves = partial(home.halves, household)
+    groups = None
+    if home.job.engine == "batched":
+        halves = lru_cache(CLIENTS_AT_ONCE + 1)(halves)  # each client is opened once, for its group and for its own turn
+        groups = _groups(home, halves, task, skip)
+    train_part(home.run, task, lambda client, r, state: _open_client(home, halves, client, r, state, groups), skip, say, exchange)
     return {"seconds": time.perf_counter() - start}
 
 
@@ -172,18 +177,18 @@ def _together(home: Home) -> Losses:
     return together
 
 
-def _groups(home: Home, household: Household, task: Task, skip: Mapping[str, str]) -> Groups:
+def _groups(home: Home, halves: Halves, task: Task, skip: Mapping[str, str]) -> Groups:
     """The task's clients in groups that are trained at a time."""
     rate = home.learner.learning_rate * home.job.optimizer.rate_factor(task.round, home.job.rounds)
     clients = [client for client in task.clients if client not in skip]
-    return Groups(_together(home), rate, clients, lambda name: (home.halves(household, name)[0], home.job.seed_for("train", task.round, name)))
+    return Groups(_together(home), rate, clients, lambda name: (halves(name)[0], home.job.seed_for("train", task.round, name)))
 
 
 def _open_client(
-    home: Home, household: Household, name: str, round: int, optimizer_state: Weights, groups: Groups | None = None
+    home: Home, halves: Halves, name: str, round: int, optimizer_state: Weights, groups: Groups | None = None
 ) -> tuple[Client, Callable[[], Weights]]:
     learner = home.learner
-    examples, held_out = home.halves(household, name)
+    examples, held_out = halves(name)
     left: dict[str, Weights] = {"state": optimizer_state}
     seed, rate = home.job.seed_for("train", round, name), home.job.optimizer.rate_factor(round, home.job.rounds)
     around = home.job.evaluate.around_training

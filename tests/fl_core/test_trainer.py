@@ -62,3 +62,33 @@ def test_processes_that_would_wait_for_the_cards_open_the_data_meanwhile_one_a_w
     with Pool(processes, nursery) as pool:
         runner.check(runner.new_run(counted_job(tmp_path / "opened", workers), out=tmp_path / "run"), pool)
     assert len(list((tmp_path / "opened").iterdir())) == openings
+
+
+CLIENTS = """
+import time
+from pathlib import Path
+import numpy as np
+from fl_core.types import Examples, FederatedData
+
+def counted(folder: str) -> FederatedData:
+    half = Examples(np.zeros((20, 64), np.float32), np.arange(20) % 10)
+
+    def open_client(name: str) -> Examples:
+        Path(folder, f"{name}-{time.time_ns()}").touch()
+        return half
+
+    names = tuple(f"client-{i}" for i in range(4))
+    return FederatedData(names, (20,) * 4, open_client, lambda: half)
+"""
+
+
+def test_a_client_is_opened_once_a_round_where_many_are_trained_at_a_time_too(nursery: str, tmp_path: Path) -> None:
+    openings = {}
+    for engine in ("one_by_one", "batched"):
+        (tmp_path / engine).mkdir()
+        text = f"""{{format: 1, name: counted, program: {{name: logistic, features: 64, classes: 10}}, rounds: 2, strategy: fed_avg, engine: {engine},
+          optimizer: {{name: SGD, learning_rate: 0.1}}, data: {{name: "loader.py:counted", folder: "{tmp_path / engine}"}}}}"""
+        with Pool(1, nursery) as pool:
+            run(parse_job(text, code={"loader.py": CLIENTS}), out=tmp_path / f"{engine}-run", pool=pool)
+        openings[engine] = len(list((tmp_path / engine).iterdir()))
+    assert openings["batched"] == openings["one_by_one"]
