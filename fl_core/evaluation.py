@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from fl_core.codec import Record
-from fl_core.errors import InputError, KeyMissing, SignatureError
+from fl_core.errors import KeyMissing
 from fl_core.federation import clients_of
-from fl_core.reply import STRICT, Figure, Unacceptable
+from fl_core.reply import STRICT, Figure, Unacceptable, refusing
 from fl_core.run_folder import Run, card_key, evaluation_key, state_key
 
 EXAMPLES_MAX = 1 << 53
@@ -33,15 +33,11 @@ class EvaluationRecord(BaseModel):
 def evaluation_of(run: Run, round: int, worker: str) -> Record | None:
     """A worker's evaluation of the round's first state, None where there is none; Unacceptable where it is not what was asked for."""
     try:
-        found = run.record(evaluation_key(round, worker))
-        EvaluationRecord.model_validate(found)
+        with refusing("an evaluation"):
+            found = run.record(evaluation_key(round, worker))
+            EvaluationRecord.model_validate(found)
     except KeyMissing:
         return None
-    except (InputError, SignatureError) as error:
-        raise Unacceptable(f"its evaluation was refused: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise Unacceptable(f"its evaluation was refused: '{'.'.join(map(str, first['loc']))}' is not what an evaluation holds") from error
     if (found["round"], found["worker"], found["state"]) != (round, worker, run.digest(state_key(round))):
         raise Unacceptable(f"its evaluation is of another state than round {round} starts from")
     if not set(found["clients"]) <= set(clients_of(run.record(card_key(worker)))):

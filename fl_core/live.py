@@ -150,14 +150,8 @@ def _await_replies(run: Run, plan: Record, exchange: int, replies: Rhythm) -> Re
         return gathered.look()
 
     if not replies.wait_until(all_there, round_seconds_max(run.job)) and run.job.deadline_seconds is None:
-        raise QuorumError(f"Round {plan['round']} had no reply for {IDLE_SECONDS:g} s from {', '.join(sorted(missing_workers(run, plan)))}.")
+        raise QuorumError(f"Round {plan['round']} had no reply for {IDLE_SECONDS:g} s from {', '.join(gathered.missing_workers)}.")
     return gathered
-
-
-def missing_workers(run: Run, plan: Record) -> set[str]:
-    """The workers of a plan whose replies are not all there."""
-    tasks = (task for trip in run.strategy.exchanges[:1] for task in tasks_of(plan, trip.name, list(plan["workers"])))
-    return {task.worker for task in tasks if not run.store.exists(worker.key_of(task))}
 
 
 def _await_evaluations(run: Run, round: int, due: Sequence[int], measuring: Sequence[str]) -> None:

@@ -41,6 +41,11 @@ class Replies:
                 self.take(self._missing[key])
         return not self._missing
 
+    @property
+    def missing_workers(self) -> list[str]:
+        """Those whose replies are not all there."""
+        return sorted({task.worker for task in self._missing.values()})
+
     def take(self, task: Task) -> None:
         """Takes the task's reply, where it is there and was not taken before; the clients of one that is refused are left out."""
         key = key_of(task)

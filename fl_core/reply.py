@@ -1,5 +1,7 @@
 """What a reply must be to be merged; a worker may send anything."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import numpy as np
@@ -47,18 +49,26 @@ class Unacceptable(ValueError):
     """Why a reply, or an evaluation, is not accepted as a whole."""
 
 
+@contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """Makes Unacceptable of whatever is wrong with the bytes, the signature or the fields of what a worker sent, such as `a reply`."""
+    noun = what.split()[-1]
+    try:
+        yield
+    except (InputError, SignatureError) as error:
+        raise Unacceptable(f"its {noun} was refused: {error}") from error
+    except ValidationError as error:
+        place = ".".join(map(str, error.errors()[0]["loc"]))
+        raise Unacceptable(f"its {noun} was refused: '{place}' is not what {what} holds") from error
+
+
 def checked(
     run: Run, plan: Record, form: Form, expected: Weights, asked: tuple[str, ...], data: bytes | memoryview, key: str
 ) -> tuple[Weights, Record]:  # fmt: skip
     """A reply's tensors and record; Unacceptable where it is not what was asked for."""
-    try:
+    with refusing("a reply"):
         tensors, reply = run.check_tensors(data, key)
         ReplyRecord.model_validate(reply)
-    except (InputError, SignatureError) as error:
-        raise Unacceptable(f"its reply was refused: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise Unacceptable(f"its reply was refused: '{'.'.join(map(str, first['loc']))}' is not what a reply holds") from error
     if (reply["run"], reply["round"], reply["form"]) != (run.name, plan["round"], form) or reply["plan"] != run.digest(plan_key(plan["round"])):
         raise Unacceptable("its reply is for another round")
     if reply_key(reply["round"], reply["exchange"], reply["worker"], reply["part"]) != key:

@@ -60,6 +60,7 @@ def test_who_has_not_replied_is_taken_at_the_end_or_left_out() -> None:
     for task in tasks(run):
         early.take(task)
     assert not early.look()
+    assert early.missing_workers == ["worker-2"]
     assert early.decided()[0]["left_out"] == [{"client": client, "worker": "worker-2", "reason": NO_REPLY} for client in "c"]
     late = gathering(run)
     assert not late.look()
